@@ -1,9 +1,11 @@
-"""Print as JSON a free port of 127.0.0.1 for each name, below those that the system gives to outgoing connections."""
+"""Choose a free port of 127.0.0.1 for each name, and write them to a file as JSON. Arguments: the file, the names."""
 
 import json
+import os
 import random
 import socket
 import sys
+from pathlib import Path
 
 
 def free(port: int) -> bool:
@@ -16,5 +18,9 @@ def free(port: int) -> bool:
     return True
 
 
+# Below those that the system gives to outgoing connections.
 ports = (port for port in random.sample(range(20000, 32000), 12000) if free(port))
-print(json.dumps({name: next(ports) for name in sys.argv[1:]}))
+file = Path(sys.argv[1])
+part = file.with_suffix(".part")
+part.write_text(json.dumps({name: next(ports) for name in sys.argv[2:]}) + "\n")
+os.replace(part, file)

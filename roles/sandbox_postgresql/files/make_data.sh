@@ -1,0 +1,9 @@
+# Makes the server's data in the current folder, with the roles that standard input makes, one statement a line.
+# Arguments: initdb, postgres. Data that exist are whole: they get their name last.
+set -eu
+rm -rf data.new
+"$1" --pgdata=data.new --username=postgres --auth=trust --encoding=UTF8 --no-locale >/dev/null
+# Nobody comes in without a password, from the first start on.
+sed -i 's/trust$/scram-sha-256/' data.new/pg_hba.conf
+"$2" --single -D data.new postgres >/dev/null
+mv data.new data
