@@ -1,0 +1,425 @@
+"""Log files: remember where they end, then read only what was written since, across rotation.
+
+A mark is plain data: ``{path, process, stream, inode, offset, fingerprint}``. The fingerprint is a digest of
+the bytes just before the offset: it tells a file that was emptied and has grown again (copytruncate) from one
+that only grew, and finds the rotated copy that holds the lines in between.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import re
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from .mask import mask
+from .problems import HostError, Problem
+
+_CHUNK = 1 << 16  # bytes per read
+_LONGEST = 1 << 14  # bytes of one line that are looked at; the rest of it is skipped
+_FINGERPRINT = 256  # bytes before the offset
+_SHOWN = 500  # characters of a line in a result
+_KEPT = 5  # matches kept per pattern and file; all are counted
+
+_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
+# Pictographs, dingbats, arrows-as-emoji, regional letters, tags, keycaps; variation selectors and joiners.
+_EMOJI = re.compile(
+    "[\U0001f000-\U0001faff\u2600-\u27bf\u2b00-\u2bff\u2300-\u23ff\u2190-\u21ff\u25a0-\u25ff"
+    "\u203c\u2049\u2122\u2139\u3030\u303d\u3297\u3299\U000e0020-\U000e007f"
+    "\ufe00-\ufe0f\u200b-\u200f\u2060\ufeff\u20e3]+"
+)
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
+_TIME = re.compile(
+    r"(?P<iso>\b(?:19|20)\d\d[-/][01]\d[-/][0-3]\d[T ][0-2]\d:[0-5]\d(?::[0-6]\d(?:[.,]\d{1,9})?)?"
+    r"(?: ?(?:Z|[+-]\d\d:?\d\d))?)"
+    r'|"(?:time|timestamp)":\s*(?P<ms>1\d{12})\b'
+)
+
+
+class LogError(HostError):
+    """A pattern or mark that cannot be used."""
+
+
+def plain(line: str) -> str:
+    """The line without colours, emoji and control characters, each run of white space folded to one blank."""
+    line = _CONTROL.sub("", _EMOJI.sub(" ", _ANSI.sub("", line)))
+    return " ".join(line.split())
+
+
+def line_time(line: str) -> str | None:
+    """The first date and time in the line's first 200 characters, as written (pino's milliseconds as ISO, UTC)."""
+    match = _TIME.search(line[:200])
+    if not match:
+        return None
+    if match["ms"]:
+        return datetime.fromtimestamp(int(match["ms"]) / 1000, timezone.utc).isoformat(timespec="milliseconds")
+    return match["iso"]
+
+
+# -------------------------------------------------------------------------------------------------- patterns
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """What to look for. ``text`` is found anywhere in a plain line, case ignored; ``regex`` is searched as is."""
+
+    name: str
+    text: str | None = None
+    regex: re.Pattern[str] | None = None
+    process: str | None = None  # only in this process's files
+    stream: str | None = None  # only in files of this stream: out or err
+
+    def applies(self, source: dict[str, Any]) -> bool:
+        return self.process in (None, source.get("process")) and self.stream in (None, source.get("stream"))
+
+    def matches(self, line: str, folded: str) -> bool:
+        """``line`` as ``plain`` gives it, ``folded`` the same with its case folded."""
+        return self.text in folded if self.text is not None else bool(self.regex and self.regex.search(line))
+
+
+def patterns(items: Iterable[dict[str, Any]]) -> list[Pattern]:
+    """Patterns from data: ``{text | regex, name (default: the text), process?, stream?}``. LogError: all bad ones."""
+    made, problems = [], []
+    for item in items:
+        text, regex = item.get("text"), item.get("regex")
+        name = str(item.get("name") or text or regex or "?")
+        fault, compiled, wanted = None, None, plain(text).casefold() if text else None
+        if bool(text) == bool(regex):
+            fault = "needs either text or regex"
+        elif text and not wanted:
+            fault = "its text holds nothing but blanks, emoji or control characters"
+        elif regex:
+            try:
+                compiled = re.compile(regex)
+            except re.error as error:
+                fault = f"its regex is invalid ({error})"
+        if fault:
+            problems.append(Problem("log_pattern", f"pattern {name}", fault, "Correct the pattern"))
+        else:
+            made.append(Pattern(name, wanted, compiled, item.get("process"), item.get("stream")))
+    if problems:
+        raise LogError(*problems)
+    return made
+
+
+# ----------------------------------------------------------------------------------------------------- marks
+
+
+def mark(source: dict[str, Any], at_start: bool = False) -> dict[str, Any]:
+    """Where the file ends now (or its start). ``source``: ``{path, process?, stream?}``. A missing file: its start."""
+    spot: dict[str, Any] = {
+        "path": str(source["path"]),
+        "process": source.get("process"),
+        "stream": source.get("stream"),
+        "inode": None,
+        "offset": 0,
+        "fingerprint": None,
+    }
+    with suppress(FileNotFoundError), open(spot["path"], "rb") as file:
+        status = os.fstat(file.fileno())
+        spot["inode"] = status.st_ino
+        if not at_start:
+            spot["offset"] = _line_start(file, status.st_size)
+            spot["fingerprint"] = _fingerprint(file, spot["offset"])
+    return spot
+
+
+def _line_start(file: BinaryIO, size: int) -> int:
+    """The end of the last whole line, so that a line half written at the mark counts as written after it."""
+    start = max(0, size - _LONGEST)
+    file.seek(start)
+    newline = file.read(size - start).rfind(b"\n")
+    return start + newline + 1 if newline >= 0 else (0 if start == 0 else size)
+
+
+def _fingerprint(file: BinaryIO, offset: int) -> str | None:
+    """A digest of the bytes before the offset; None at the start of a file, or when the file is shorter."""
+    if offset == 0:
+        return None
+    start = max(0, offset - _FINGERPRINT)
+    file.seek(start)
+    content = file.read(offset - start)
+    return hashlib.sha256(content).hexdigest()[:32] if len(content) == offset - start else None
+
+
+# --------------------------------------------------------------------------------------------------- reading
+
+
+class Tail:
+    """Reads the lines written to one file since a mark, and follows it when it is rotated or emptied.
+
+    Keeps the open file and one unfinished line, nothing else. ``gap`` is True when the file was rotated and
+    the copy with the lines in between was not found.
+    """
+
+    def __init__(self, spot: dict[str, Any]) -> None:
+        self.source = {key: spot.get(key) for key in ("path", "process", "stream")}
+        self.gap = False
+        self._path = Path(str(spot["path"]))
+        self._inode: int | None = spot.get("inode")
+        self._offset = int(spot.get("offset") or 0)
+        self._fingerprint: str | None = spot.get("fingerprint")
+        self._file: BinaryIO | None = None
+        self._rest = b""
+        self._skipping = False
+
+    def close(self) -> None:
+        if self._file:
+            self._file.close()
+            self._file = None
+
+    def mark(self) -> dict[str, Any]:
+        """Where the next pass has to go on: behind the last whole line."""
+        spot = {**self.source, "inode": self._inode, "offset": self._offset - len(self._rest), "fingerprint": None}
+        if self._file:
+            spot["fingerprint"] = _fingerprint(self._file, spot["offset"])
+        elif spot["offset"] == self._offset:
+            spot["fingerprint"] = self._fingerprint
+        return spot
+
+    def unfinished(self) -> str:
+        """The last line so far, when no line end followed it yet."""
+        return self._rest.decode("utf-8", "replace")
+
+    def lines(self) -> Iterator[str]:
+        """The whole lines since the last call, of the rotated file first, then of the new one."""
+        if self._file is None:
+            yield from self._open()
+        if self._file is None:
+            return
+        yield from self._drain(self._file)
+        try:
+            status = os.stat(self._path)
+        except FileNotFoundError:
+            return  # renamed, and the new one is not there yet
+        if status.st_ino != self._inode:
+            # Renamed: what was written between the last read and the rename is still in the open file.
+            yield from self._drain(self._file, last=True)
+            yield from self._restart()
+        elif status.st_size < self._offset or self._overwritten():
+            yield from self._from_copy()
+            yield from self._restart()
+        else:
+            self._fingerprint = _fingerprint(self._file, self._offset)
+
+    def _open(self) -> Iterator[str]:
+        try:
+            file = open(self._path, "rb")  # noqa: SIM115 - stays open, so that a rename cannot hide its end
+        except FileNotFoundError:
+            return
+        status = os.fstat(file.fileno())
+        if self._inode is None:
+            self._offset, self._fingerprint = 0, None
+        elif status.st_ino != self._inode or (
+            self._offset and _fingerprint(file, self._offset) != self._fingerprint
+        ):
+            yield from self._from_copy()
+            self._offset, self._fingerprint = 0, None
+        self._file, self._inode = file, status.st_ino
+
+    def _restart(self) -> Iterator[str]:
+        self.close()
+        self._inode, self._offset, self._fingerprint = None, 0, None
+        self._rest, self._skipping = b"", False
+        yield from self._open()
+        if self._file:
+            yield from self._drain(self._file)
+            self._fingerprint = _fingerprint(self._file, self._offset)
+
+    def _overwritten(self) -> bool:
+        """True when the file was emptied and has grown beyond the offset again."""
+        assert self._file is not None
+        return bool(self._fingerprint) and _fingerprint(self._file, self._offset) != self._fingerprint
+
+    def _from_copy(self) -> Iterator[str]:
+        """The lines after the offset in the rotated copies: the one that holds our place, then all younger ones."""
+        offset, fingerprint, inode = self._offset, self._fingerprint, self._inode
+        copies = []
+        stem = self._path.name.partition(".")[0]
+        for path in self._path.parent.glob(f"{glob_escape(stem)}*"):
+            with suppress(OSError):
+                if path.is_file() and path.name != self._path.name and _is_copy(path.name, self._path.name):
+                    copies.append((path.stat().st_mtime_ns, path))
+        place = None
+        for position, (_, path) in enumerate(sorted(copies, reverse=True)):
+            with suppress(OSError, EOFError), _open_copy(path) as file:
+                same = path.stat().st_ino == inode if not fingerprint else _fingerprint(file, offset) == fingerprint
+                if same:
+                    place = position
+                    break
+        if place is None:
+            self.gap = True
+            return
+        for _, path in reversed(sorted(copies, reverse=True)[: place + 1]):
+            with suppress(OSError, EOFError), _open_copy(path) as file:
+                self._offset = offset
+                yield from self._drain(file, last=True)
+            offset = 0
+
+    def _drain(self, file: BinaryIO, last: bool = False) -> Iterator[str]:
+        """Whole lines from the offset to the end. ``last``: nothing will follow, so the rest is a line as well."""
+        file.seek(self._offset)
+        while chunk := file.read(_CHUNK):
+            self._offset += len(chunk)
+            *whole, rest = (self._rest + chunk).split(b"\n")
+            for line in whole:
+                if not self._skipping:
+                    yield line[:_LONGEST].decode("utf-8", "replace")
+                self._skipping = False
+            if len(rest) > _LONGEST:
+                if not self._skipping:
+                    yield rest[:_LONGEST].decode("utf-8", "replace")
+                rest, self._skipping = b"", True
+            self._rest = rest
+        if last and self._rest:
+            yield self.unfinished()
+            self._rest = b""
+
+
+def glob_escape(text: str) -> str:
+    return re.sub(r"([*?[])", r"[\1]", text)
+
+
+def _is_copy(name: str, original: str) -> bool:
+    """Copies of a-out.log: ``a-out.log.1``, ``a-out.log-20251007.gz``, ``a-out__2025-10-07_00-00-00.log``."""
+    if name.startswith((f"{original}.", f"{original}-")):
+        return True
+    stem, _, suffix = map(re.escape, original.rpartition("."))
+    return bool(stem) and bool(re.fullmatch(rf"{stem}[-_.]{{1,2}}[0-9][0-9T_:-]*\.{suffix}(\.gz)?", name))
+
+
+def _open_copy(path: Path) -> BinaryIO:
+    return gzip.open(path, "rb") if path.suffix == ".gz" else open(path, "rb")  # type: ignore[return-value]
+
+
+def last_lines(path: str | os.PathLike[str], count: int = 10, since: int = 0) -> list[str]:
+    """The last lines of a file, written after byte ``since`` (a file shorter than that was emptied), masked."""
+    with suppress(OSError), open(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        file.seek(max(since if since <= size else 0, size - _CHUNK))
+        lines = [plain(line) for line in file.read().decode("utf-8", "replace").splitlines()]
+        return [_show(line) for line in lines if line][-count:]
+    return []
+
+
+def _show(line: str) -> str:
+    """Masked before it is cut: a cut through a number or key must not hide it from the mask."""
+    shown = mask(line)
+    return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]} …"
+
+
+# ------------------------------------------------------------------------------------------------- watching
+
+
+@dataclass
+class Result:
+    """What a watch saw. ``found``/``forbidden``: ``{name, path, process, stream, line (masked), time, number}``."""
+
+    found: list[dict[str, Any]] = field(default_factory=list)
+    forbidden: list[dict[str, Any]] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+    lines: int = 0
+    last_error_lines: list[dict[str, Any]] = field(default_factory=list)
+    gaps: list[str] = field(default_factory=list)
+    unwatched: list[str] = field(default_factory=list)
+    marks: list[dict[str, Any]] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+def watch(
+    marks: Sequence[dict[str, Any]],
+    expected: Sequence[Pattern],
+    forbidden: Sequence[Pattern],
+    timeout: float = 0,
+    settle: float = 0,
+    interval: float = 0.2,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Result:
+    """Read what was written since the marks until every expected pattern was seen, at most ``timeout`` seconds;
+    then look ``settle`` seconds longer for forbidden ones. With both 0 it is one pass.
+
+    A forbidden line ends the wait for what is still missing (it seldom comes after one), not the settling.
+    """
+    tails = [Tail(spot) for spot in marks]
+    result, begin = Result(), clock()
+    result.counts = {pattern.name: 0 for pattern in (*expected, *forbidden)}
+    last: dict[int, deque[str]] = {index: deque(maxlen=10) for index in range(len(tails))}
+    hits: dict[tuple[str, int], int] = {}
+    numbers = [0] * len(tails)
+
+    def look(index: int, line: str) -> None:
+        text = plain(line)
+        if not text:
+            return
+        source, folded = tails[index].source, text.casefold()
+        result.lines += 1
+        last[index].append(text)
+        for group, into in ((expected, result.found), (forbidden, result.forbidden)):
+            for pattern in group:
+                if pattern.applies(source) and pattern.matches(text, folded):
+                    result.counts[pattern.name] += 1
+                    hits[pattern.name, index] = hits.get((pattern.name, index), 0) + 1
+                    if hits[pattern.name, index] <= _KEPT:
+                        into.append(
+                            {
+                                "name": pattern.name,
+                                **source,
+                                "line": _show(text),
+                                "time": line_time(text),
+                                "number": numbers[index],
+                            }
+                        )
+
+    def read() -> None:
+        for index, tail in enumerate(tails):
+            for line in tail.lines():
+                numbers[index] += 1
+                look(index, line)
+
+    def missing() -> list[str]:
+        return [pattern.name for pattern in expected if not result.counts[pattern.name]]
+
+    try:
+        read()
+        while missing() and not result.forbidden and clock() - begin < timeout:
+            sleep(min(interval, max(0.0, timeout - (clock() - begin))))
+            read()
+        end = clock() + settle
+        while clock() < end:
+            sleep(min(interval, max(0.0, end - clock())))
+            read()
+        result.marks = [tail.mark() for tail in tails]
+        if timeout or settle:
+            # Nobody will read on from here to see the end of a line that has no line end yet.
+            for index, tail in enumerate(tails):
+                if rest := tail.unfinished():
+                    numbers[index] += 1
+                    look(index, rest)
+    finally:
+        for tail in tails:
+            tail.close()
+
+    result.missing = missing()
+    result.gaps = [str(tail.source["path"]) for tail in tails if tail.gap]
+    result.unwatched = [
+        pattern.name
+        for pattern in (*expected, *forbidden)
+        if not any(pattern.applies(tail.source) for tail in tails)
+    ]
+    result.last_error_lines = [
+        {**tails[index].source, "lines": [_show(line) for line in lines]}
+        for index, lines in last.items()
+        if lines and tails[index].source.get("stream") in (None, "err")
+    ]
+    result.seconds = round(clock() - begin, 2)
+    return result

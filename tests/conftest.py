@@ -1,0 +1,33 @@
+"""Makes the project's modules importable, and drives a module's main() in this process."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import ansible.module_utils
+import pytest
+from ansible.module_utils.testing import patch_module_args
+
+PROJECT = Path(__file__).resolve().parents[1]
+ansible.module_utils.__path__.append(str(PROJECT / "module_utils"))
+sys.path.append(str(PROJECT / "library"))
+
+
+@pytest.fixture
+def run_module(capsys: pytest.CaptureFixture[str]) -> Callable[..., dict[str, Any]]:
+    """``run_module("env_flag", path=…)`` gives the module's result; ``_check``/``_diff`` as ansible-playbook's."""
+
+    def run(name: str, _check: bool = False, _diff: bool = True, **arguments: Any) -> dict[str, Any]:
+        module = importlib.import_module(name)
+        given = {**arguments, "_ansible_check_mode": _check, "_ansible_diff": _diff}
+        capsys.readouterr()
+        with patch_module_args(given), pytest.raises(SystemExit):
+            module.main()
+        return json.loads(capsys.readouterr().out)
+
+    return run
