@@ -9,7 +9,7 @@ short_description: Keep exactly one line for a flag in a .env file
 description:
   - Sets, removes or reads one variable of a C(.env) file as the npm package dotenv reads it. Of several
     assignments the last one counts; a value in quotes may span lines, and what looks like an assignment
-    inside of it is none; C(export NAME=value) and C(NAME<colon> value) are assignments, comments are not.
+    inside of it is none; an C(export) before the name does not matter, a comment is no assignment.
   - Afterwards there is exactly one assignment. The one that was in effect keeps its place, its C(export) and
     the comment behind it; a new one is appended, after a line end where the file lacks its last one. A flag
     that is already right, and there once, is left as it is spelled. Everything else is kept byte for byte.
@@ -28,7 +28,8 @@ options:
   value:
     description:
       - The value; required when O(state=present).
-      - Letters, digits and C(_ . / : @ % + , -) only, and not empty, so that dotenv, a shell and systemd agree on it.
+      - "Not empty, and nothing but letters, digits and C(_ . / : @ % + , -), so that dotenv, a shell and systemd
+        agree on it."
       - V(True) and V(False), which is how YAML hands over a bare C(true), become C(true) and C(false).
     type: str
   state:
@@ -84,7 +85,7 @@ duplicates:
   returned: success
   type: int
   sample: 0
-path:
+file:
   description: The file that was read and replaced, symlinks resolved.
   returned: success
   type: str
@@ -136,7 +137,7 @@ def run(params, check_mode):
     before, after = show_switch(result["before"]), show_switch(result["after"])
     if before != result["before"]:
         result.pop("diff", None)  # what it was might be a secret, given a wrong name
-    return {**result, "before": before, "after": after, "path": os.path.realpath(path)}
+    return {**result, "before": before, "after": after, "file": os.path.realpath(path)}
 
 
 def main():

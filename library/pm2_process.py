@@ -56,8 +56,8 @@ options:
     type: path
   save:
     description:
-      - Run C(pm2 save) where what a reboot would bring back is no longer right: another list or status, a
-        definition just changed, O(flag) in it, or readable by others. It stores the state of all processes;
+      - Run C(pm2 save) where what a reboot would bring back is no longer right, that is another list or status, a
+        definition just changed, O(flag) in it, or a file that others may read. It stores the state of all processes;
         RV(unsaved) says of which it was another one. The file becomes 0600.
     type: bool
     default: false
