@@ -1,12 +1,75 @@
-# make demo: the whole runbook on a sandbox of its own.   make test: all checks.   make help: the rest.
+# make demo: the whole runbook on a sandbox of its own.   make test: every check.   make help: the rest.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
-export SANDBOX SESSIONS PYTHON
+# SANDBOX=path moves the sandbox. SESSIONS=path puts a copy of that sessions folder in place of a generated login.
+ifdef SANDBOX
+export SANDBOX := $(shell realpath -m -- "$(SANDBOX)")
+endif
+ifdef SESSIONS
+export SESSIONS := $(shell realpath -m -- "$(SESSIONS)")
+endif
+export PYTHON
+PYTEST = pytest
+# Not the folders that git ignores.
+SHELL_FILES = scripts/setup .ci/run roles/*/files/*.sh
 
-.PHONY: help setup .venv
+.PHONY: help
 help: ## List the targets
-	@sed -nE 's/^([a-z.-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -nE 's/^([a-z.-]+( [a-z.-]+)*):.* ## (.*)/\1\t\3/p' $(MAKEFILE_LIST) | expand -t 20
 
+.PHONY: setup .venv
 setup .venv: ## Make .venv with everything that the controller and the tests need
 	@scripts/setup
+
+.PHONY: demo
+demo: sandbox ## Build the sandbox and carry out the runbook on it
+	ansible-playbook deploy.yml
+	@printf '\n%s\n' \
+	  'The bot now runs on the database. To go on from here:' \
+	  '  .venv/bin/ansible-playbook deploy.yml                             again: nothing changes' \
+	  '  .venv/bin/ansible-playbook rollback.yml                           back to files, with every key' \
+	  '  .venv/bin/ansible-playbook rollback.yml -e rollback_source=backup   back to the backup' \
+	  '  make clean                                                        stop and remove the sandbox' \
+	  $(if $(SANDBOX),'The playbooks find this sandbox by: export SANDBOX=$(SANDBOX)')
+
+.PHONY: sandbox
+sandbox: setup ## Build the sandbox: the bot as it is before the runbook
+	ansible-playbook playbooks/sandbox.yml
+
+.PHONY: clean
+clean: setup ## Stop what the sandbox runs and remove it
+	ansible-playbook playbooks/sandbox_clean.yml
+
+.PHONY: test
+test: lint test-unit test-integration test-sandbox ## Every check
+
+.PHONY: test-fast
+test-fast: lint test-unit test-integration ## The checks that need no sandbox
+
+.PHONY: lint
+lint: setup ## ansible-lint, yamllint, ruff
+	ruff check .
+	ruff format --check .
+	yamllint --strict .
+	ansible-lint
+
+.PHONY: test-unit test-integration test-sandbox
+test-unit: setup ## What needs neither database nor bot
+	$(PYTEST) tests/unit
+
+test-integration: setup ## The modules on a PostgreSQL of the tests' own
+	$(PYTEST) tests/integration
+
+test-sandbox: setup ## The playbooks on a sandbox of the tests' own
+	$(PYTEST) tests/sandbox
+
+.PHONY: lock
+lock: ## Pin anew what the *.in and package.json files ask for (needs uv and npm)
+	uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-emit-index-url --no-header --no-annotate \
+	  --upgrade requirements.in --output-file requirements.txt
+	uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-emit-index-url --no-header --no-annotate \
+	  --upgrade roles/sandbox_node/files/requirements.in --output-file roles/sandbox_node/files/requirements.txt
+	uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-header --no-annotate \
+	  --upgrade roles/psycopg/files/requirements.in --output-file roles/psycopg/files/requirements.txt
+	npm install --prefix sandbox/tools --package-lock-only --omit-lockfile-registry-resolved
