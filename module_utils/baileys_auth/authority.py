@@ -1,0 +1,138 @@
+"""Which store holds the complete and current login: one at a time, per company, by record and never by clock.
+
+The record is a row of ours beside the two tables (so that two hosts sharing a database cannot both take one
+login) and a copy of it in the host's state file, for when the database cannot be reached; the higher revision
+is the later one. While a login moves (`moving_to`), its owners are stopped before the flag in .env is
+switched, so the flag itself says on which side a half-finished move stands.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from .durable import make_folder, replace_file
+from .errors import AuthStateError, Problem
+
+FILES, DATABASE = "files", "database"
+
+
+def other(store: str) -> str:
+    return FILES if store == DATABASE else DATABASE
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is written down about one login. `since`: when the store last changed hands, ISO 8601 in UTC."""
+
+    store: str
+    moving_to: str | None
+    host: str
+    since: str
+    revision: int = 1
+
+
+@dataclass(frozen=True)
+class Authority:
+    """`store` is right. `evidence`: what says so. `record`: the written one, None when nothing is on record."""
+
+    store: str
+    evidence: str
+    record: Record | None = None
+
+    @property
+    def moving_to(self) -> str | None:
+        return self.record.moving_to if self.record else None
+
+    def moved(self, to: str | None, host: str, now: str) -> Record:
+        """The next record: a move to the other store is under way, or (None) the present store is settled."""
+        if self.record is None:
+            return Record(self.store, to, host, now)
+        since = self.record.since if self.record.store == self.store else now
+        return replace(self.record, store=self.store, moving_to=to, since=since, revision=self.record.revision + 1)
+
+
+def latest(*records: Record | None) -> Record | None:
+    """The later of two copies of one record."""
+    return max((each for each in records if each), key=lambda each: each.revision, default=None)
+
+
+def decide(
+    record: Record | None, flag_store: str, *, folder_exists: bool, row_exists: bool, host: str, where: str
+) -> Authority:
+    """The authority of one login. `flag_store`: what the flag in .env makes the app read.
+
+    Raises AuthStateError when another host holds the login, or when the app would make a new one.
+    """
+    if record is not None:
+        if record.host != host:
+            raise AuthStateError(
+                Problem(
+                    "owned_elsewhere",
+                    where,
+                    f"host {record.host} has held this login since {record.since}, and this run is for {host}",
+                    f"Roll it back there first: ansible-playbook rollback.yml --limit {record.host}",
+                )
+            )
+        if record.moving_to is not None:
+            return Authority(flag_store, "a move is under way, and the flag says so", record)
+        if record.store != flag_store:
+            raise AuthStateError(
+                Problem(
+                    "flag_against_record",
+                    where,
+                    f"the record says that the {record.store} hold this login since {record.since}, but the flag in .env"
+                    f" makes the app read the {flag_store}",
+                    "Somebody switched the flag by hand. If the app has run since, choose the store it ran on with"
+                    " auth_state_conflict; if not, switch the flag back",
+                )
+            )
+        return Authority(record.store, "the record", record)
+    if flag_store == DATABASE and row_exists:
+        return Authority(DATABASE, "the flag is on and the database has the login")
+    if flag_store == DATABASE and folder_exists:
+        raise AuthStateError(
+            Problem(
+                "flag_without_login",
+                where,
+                "the flag is on, but the database has no row of this login: the app would make a new one",
+                "Switch the flag off and restart the app before anything else:"
+                " ansible-playbook rollback.yml -e rollback_source=files",
+            )
+        )
+    return Authority(FILES, "the flag is off")
+
+
+class StateFile:
+    """`<state_dir>/state.json`: the host's copy of the records, one a company."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self._path = state_dir / "state.json"
+
+    def record(self, company_id: str) -> Record | None:
+        entry = self._load().get(company_id)
+        return Record(**entry) if entry else None
+
+    def write(self, company_id: str, record: Record) -> None:
+        companies = self._load()
+        if companies.get(company_id) == asdict(record):
+            return
+        companies[company_id] = asdict(record)
+        make_folder(self._path.parent)
+        replace_file(self._path, [json.dumps({"companies": companies}, indent=1, sort_keys=True).encode() + b"\n"])
+
+    def _load(self) -> dict[str, dict]:
+        try:
+            return json.loads(self._path.read_bytes())["companies"]
+        except FileNotFoundError:
+            return {}
+        except (ValueError, KeyError, TypeError):
+            raise AuthStateError(
+                Problem(
+                    "state_file",
+                    str(self._path),
+                    "it is damaged",
+                    "Move it aside: the record in the database (table whatsapp_auth_authority) is the same",
+                )
+            ) from None

@@ -1,0 +1,330 @@
+"""The two tables in PostgreSQL, through a psycopg 3 connection. Nothing else of this package needs psycopg.
+
+Works through a transaction-mode pooler: no session state, no prepared statements, advisory locks of the
+transaction alone. The digest of a row is computed by the server from the text of its jsonb, so comparing a
+whole login moves 32 bytes a key.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from typing import Any, NamedTuple
+
+from .authority import Record
+from .errors import AuthStateError, Problem
+from .identity import identity_digest
+from .names import CREDS, Key
+
+CONNECT_TIMEOUT = 10  # seconds
+_LOCK_TIMEOUT = "10s"
+_CHUNK = 1 << 16  # bytes handed to COPY at once
+_FEW = 0.3  # below this share of a login's rows, they are fetched by key; above, the whole is streamed
+
+
+class Row(NamedTuple):
+    """What a comparison needs of a row. `expires_at`: seconds since the epoch, None for never."""
+
+    digest: bytes
+    expires_at: float | None
+
+
+@contextmanager
+def connect(conninfo: str) -> Iterator[Any]:
+    """An open psycopg connection. Raises AuthStateError when there is no psycopg, no server or no entry.
+
+    No message holds the conninfo: psycopg's own name host, port, user and database, never the password.
+    """
+    try:
+        import psycopg
+    except ImportError:
+        raise AuthStateError(
+            Problem(
+                "psycopg_missing",
+                "this host's Python",
+                "psycopg 3 cannot be imported, so the database cannot be reached",
+                "The psycopg step of deploy.yml installs it into <app>/.auth-state; or install python3-psycopg",
+            )
+        ) from None
+    try:
+        connection = psycopg.connect(
+            conninfo, connect_timeout=CONNECT_TIMEOUT, prepare_threshold=None, application_name="baileys_auth_state"
+        )
+    except psycopg.ProgrammingError:
+        raise AuthStateError(
+            Problem(
+                "database_url", "database_url", "it is no PostgreSQL connection string", "Write it as postgresql://…"
+            )
+        ) from None
+    except psycopg.OperationalError as error:
+        raise AuthStateError(_unreachable(error)) from None
+    with connection:
+        yield connection
+
+
+def _unreachable(error: Exception) -> Problem:
+    text = " ".join(str(error).split())
+    if "password authentication failed" in text:
+        return Problem("database_password", "the database", text, "Correct the password in database_url")
+    return Problem(
+        "database_unreachable",
+        "the database",
+        text or "no answer",
+        "Start it, or correct host and port in database_url",
+    )
+
+
+class Database:
+    """One login's rows in one schema. Every method runs inside the caller's transaction."""
+
+    def __init__(self, connection: Any, schema: str = "public") -> None:
+        from psycopg import sql
+
+        self._connection = connection
+        self._sql = sql
+        self._tables = {
+            "auth": sql.Identifier(schema, "whatsapp_auth"),
+            "keys": sql.Identifier(schema, "whatsapp_keys"),
+            "authority": sql.Identifier(schema, "whatsapp_auth_authority"),
+            "stats": sql.Identifier(schema, "get_whatsapp_auth_stats"),
+        }
+        self._authority_name = self._tables["authority"].as_string(connection)
+        self._stats_name = self._tables["stats"].as_string(connection) + "()"
+
+    @contextmanager
+    def transaction(self, *, snapshot: bool = False) -> Iterator[None]:
+        """A transaction that no statement timeout of the role ends. `snapshot`: it sees one state, and writes none."""
+        with self._connection.transaction():
+            if snapshot:
+                self._run("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            self._run("SET LOCAL statement_timeout = 0")
+            self._run(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'")
+            yield
+
+    @contextmanager
+    def transfer(self, company_id: str) -> Iterator[None]:
+        """A transaction that has the login to itself. Raises AuthStateError when another run has it."""
+        with self.transaction():
+            self._lock(company_id)
+            yield
+
+    def _lock(self, company_id: str) -> None:
+        taken = self._run(
+            "SELECT pg_try_advisory_xact_lock(hashtextextended('baileys_auth_state/' || %s, 0))", [company_id]
+        ).fetchone()[0]
+        if not taken:
+            raise AuthStateError(
+                Problem(
+                    "locked",
+                    f"company {company_id}",
+                    "another run is moving this login right now",
+                    "Wait for it to end, then look at it with status.yml or run again",
+                )
+            )
+
+    # Reading
+
+    def digests(self, company_id: str) -> dict[Key, Row]:
+        """Every row of the login, creds among them."""
+        cursor = self._connection.cursor(binary=True)
+        cursor.execute(
+            self._statement(
+                """
+                SELECT 'creds', '', sha256(convert_to(creds::text, 'UTF8')), NULL::float8
+                  FROM {auth} WHERE company_id = %(company)s
+                UNION ALL
+                SELECT key_type, key_id, sha256(convert_to(value::text, 'UTF8')),
+                       extract(epoch FROM expires_at)::float8
+                  FROM {keys} WHERE company_id = %(company)s
+                """
+            ),
+            {"company": company_id},
+        )
+        types: dict[str, str] = {}
+        rows = {}
+        while chunk := cursor.fetchmany(10_000):
+            for key_type, key_id, digest, expires_at in chunk:
+                rows[Key(types.setdefault(key_type, key_type), key_id)] = Row(bytes(digest), expires_at)
+        return rows
+
+    def has_login(self, company_id: str) -> bool:
+        return self._run("SELECT EXISTS (SELECT FROM {auth} WHERE company_id = %s)", [company_id]).fetchone()[0]
+
+    def values(self, company_id: str, wanted: Collection[Key], total: int) -> Iterator[tuple[Key, bytes]]:
+        """(key, jsonb text) of the wanted rows, in bounded memory. `total`: how many rows the login has."""
+        if CREDS in wanted:
+            for (text,) in self._run("SELECT creds::text FROM {auth} WHERE company_id = %s", [company_id]):
+                yield CREDS, text.encode("utf-8")
+        keys = [key for key in wanted if key != CREDS]
+        if len(keys) <= total * _FEW:
+            yield from self._values_by_key(company_id, keys)
+            return
+        chosen = set(keys)
+        select = self._statement(
+            "COPY (SELECT key_type, key_id, value::text FROM {keys} WHERE company_id = %s) TO STDOUT"
+        )
+        with self._connection.cursor().copy(select, [company_id]) as copy:
+            for key_type, key_id, text in copy.rows():
+                key = Key(key_type, key_id)
+                if key in chosen:
+                    yield key, text.encode("utf-8")
+
+    def _values_by_key(self, company_id: str, keys: list[Key]) -> Iterator[tuple[Key, bytes]]:
+        for start in range(0, len(keys), 1000):
+            part = keys[start : start + 1000]
+            rows = self._run(
+                """
+                SELECT key_type, key_id, value::text FROM {keys}
+                  JOIN unnest(%s::text[], %s::text[]) AS wanted (key_type, key_id) USING (key_type, key_id)
+                 WHERE company_id = %s
+                """,
+                [[key.type for key in part], [key.id for key in part], company_id],
+            )
+            for key_type, key_id, text in rows:
+                yield Key(key_type, key_id), text.encode("utf-8")
+
+    def rows(self, company_id: str) -> Iterator[dict[str, Any]]:
+        """Every row of the login as it is, creds first; values as jsonb text."""
+        for (text,) in self._run("SELECT creds::text FROM {auth} WHERE company_id = %s", [company_id]):
+            yield {"key_type": CREDS.type, "key_id": CREDS.id, "value": text}
+        select = self._statement(
+            "COPY (SELECT key_type, key_id, value::text, expires_at FROM {keys} WHERE company_id = %s) TO STDOUT"
+        )
+        with self._connection.cursor().copy(select, [company_id]) as copy:
+            for key_type, key_id, text, expires_at in copy.rows():
+                yield {"key_type": key_type, "key_id": key_id, "value": text, "expires_at": expires_at}
+
+    def companies(self) -> dict[str, str | None]:
+        """{company id: the account's own jid} of every login in the table."""
+        return dict(self._run("SELECT company_id, creds -> 'me' ->> 'id' FROM {auth} ORDER BY 1").fetchall())
+
+    def identity(self, company_id: str) -> str | None:
+        """The identity digest of the login in the database; None when these are no creds."""
+        (text,) = self._run("SELECT creds::text FROM {auth} WHERE company_id = %s", [company_id]).fetchone()
+        try:
+            return identity_digest(json.loads(text))
+        except ValueError:
+            return None
+
+    def stats(self) -> dict[str, int]:
+        """What get_whatsapp_auth_stats() answers, by column. Raises LookupError where there is no such function."""
+        if self._run("SELECT to_regprocedure(%s) IS NULL", [self._stats_name]).fetchone()[0]:
+            raise LookupError("get_whatsapp_auth_stats")
+        cursor = self._run("SELECT * FROM {stats}()")
+        return dict(zip([column.name for column in cursor.description], cursor.fetchone(), strict=True))
+
+    # Writing
+
+    def stage(self) -> Stage:
+        """Where the rows of one transfer wait for the merge; gone with the transaction."""
+        self._run(
+            """
+            CREATE TEMPORARY TABLE baileys_auth_staged
+                (key_type text NOT NULL, key_id text NOT NULL, value jsonb NOT NULL, expires_at timestamptz)
+                ON COMMIT DROP
+            """
+        )
+        return Stage(self._connection)
+
+    def merge(self, company_id: str) -> None:
+        """The staged rows into the table, in one statement."""
+        self._run(
+            """
+            INSERT INTO {keys} AS present
+                   (company_id, key_type, key_id, value, expires_at, created_at, updated_at)
+            SELECT %s, key_type, key_id, value, expires_at, now(), now() FROM baileys_auth_staged
+                ON CONFLICT (company_id, key_type, key_id)
+                DO UPDATE SET value = excluded.value, expires_at = excluded.expires_at, updated_at = now()
+            """,
+            [company_id],
+        )
+
+    def write_creds(self, company_id: str, creds: bytes) -> None:
+        self._run(
+            """
+            INSERT INTO {auth} (company_id, creds) VALUES (%s, %s::jsonb)
+                ON CONFLICT (company_id) DO UPDATE SET creds = excluded.creds, updated_at = now()
+            """,
+            [company_id, creds.decode("utf-8")],
+        )
+
+    def delete(self, company_id: str, keys: Iterable[Key]) -> None:
+        chosen = list(keys)
+        self._run(
+            """
+            DELETE FROM {keys} AS present USING unnest(%s::text[], %s::text[]) AS gone (key_type, key_id)
+             WHERE company_id = %s AND present.key_type = gone.key_type AND present.key_id = gone.key_id
+            """,
+            [[key.type for key in chosen], [key.id for key in chosen], company_id],
+        )
+
+    # The record of which store is right
+
+    def has_authority_table(self) -> bool:
+        return self._run("SELECT to_regclass(%s) IS NOT NULL", [self._authority_name]).fetchone()[0]
+
+    def record(self, company_id: str) -> Record | None:
+        if not self.has_authority_table():
+            return None
+        row = self._run(
+            "SELECT store, moving_to, host, since, revision FROM {authority} WHERE company_id = %s", [company_id]
+        ).fetchone()
+        return Record(*row) if row else None
+
+    def write_record(self, company_id: str, record: Record) -> None:
+        if not self.has_authority_table():
+            return
+        self._run(
+            """
+            INSERT INTO {authority} (company_id, store, moving_to, host, since, revision)
+            VALUES (%s, %s, %s, %s, %s, %s)
+                ON CONFLICT (company_id) DO UPDATE
+               SET store = excluded.store, moving_to = excluded.moving_to, host = excluded.host,
+                   since = excluded.since, revision = excluded.revision
+            """,
+            [company_id, record.store, record.moving_to, record.host, record.since, record.revision],
+        )
+
+    def _statement(self, text: str) -> Any:
+        return self._sql.SQL(text).format(**self._tables)
+
+    def _run(self, text: str, parameters: Any = None) -> Any:
+        return self._connection.execute(self._statement(text), parameters)
+
+
+class Stage:
+    """COPY of rows into the staging table. A context manager: leaving it ends the COPY."""
+
+    def __init__(self, connection: Any) -> None:
+        self._copy_manager = connection.cursor().copy(
+            "COPY baileys_auth_staged (key_type, key_id, value, expires_at) FROM STDIN"
+        )
+        self._buffer = bytearray()
+        self.rows = 0
+
+    def __enter__(self) -> Stage:
+        self._copy = self._copy_manager.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        if error[0] is None:
+            self._flush()
+        self._copy_manager.__exit__(*error)
+
+    def add(self, key: Key, canonical: bytes, expires_at: float | None) -> None:
+        """One row. Neither an id nor a canonical value can hold a raw tab or newline; a backslash is doubled."""
+        expiry = "\\N" if expires_at is None else datetime.fromtimestamp(expires_at, timezone.utc).isoformat()
+        key_id = key.id.replace("\\", "\\\\")
+        self._buffer += f"{key.type}\t{key_id}\t".encode()
+        self._buffer += canonical.replace(b"\\", b"\\\\")
+        self._buffer += f"\t{expiry}\n".encode("ascii")
+        self.rows += 1
+        if len(self._buffer) >= _CHUNK:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._buffer:
+            self._copy.write(bytes(self._buffer))
+            self._buffer.clear()

@@ -1,0 +1,61 @@
+"""Files that are there whole or not at all, also after a power cut, and that keep the owner of their folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+
+def own_like(descriptor: int, folder: Path) -> None:
+    """Give a new file the owner of its folder: root must not leave files that the app's user cannot read."""
+    if os.geteuid() == 0:
+        owner = os.stat(folder)
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)
+
+
+def write_new(path: Path, parts: Iterable[bytes], mode: int = 0o600) -> None:
+    """Write a file that must not exist yet, and sync it."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        own_like(descriptor, path.parent)
+        file.writelines(parts)
+        file.flush()
+        os.fsync(descriptor)
+
+
+def replace_file(path: Path, parts: Iterable[bytes], mode: int = 0o600) -> None:
+    """Put a whole new content in the place of a file, atomically and durably."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    remove(temporary)
+    try:
+        write_new(temporary, parts, mode)
+        os.replace(temporary, path)
+    except BaseException:
+        remove(temporary)
+        raise
+    sync_folder(path.parent)
+
+
+def make_folder(path: Path) -> None:
+    """A folder for its owner alone; those missing above it too."""
+    missing = [path, *path.parents]
+    for folder in reversed([each for each in missing if not each.exists()]):
+        os.mkdir(folder, 0o700)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            own_like(descriptor, folder.parent)
+        finally:
+            os.close(descriptor)
+
+
+def sync_folder(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove(path: Path) -> None:
+    path.unlink(missing_ok=True)

@@ -1,0 +1,142 @@
+"""The manifest: what both stores held after the last transfer, key by key.
+
+It is the base of the three-way plan, and it lets the next pass skip every file whose size, inode and ctime
+are still those of the copy. One JSON file per company, 0600 (key ids are phone numbers), written whole:
+first as `.next`, fsynced, before the transfer commits; renamed once it has. A run killed between the two
+leaves `.next`, and the store itself says whether it was committed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from .durable import make_folder, remove, replace_file, sync_folder
+from .names import Key
+
+FORMAT = 1
+
+
+class Signature(NamedTuple):
+    """What a file's content cannot change without: taken before the file was read."""
+
+    size: int
+    inode: int
+    ctime_ns: int
+    mtime_ns: int
+
+
+class Entry(NamedTuple):
+    """One key as it was copied.
+
+    `signature` is None where the file's content can no longer be told from its stat (written within a clock
+    tick of the reading, or never a file). `partner`: the user a lid-mapping names. `expires_at`: of its row.
+    """
+
+    digest: bytes
+    signature: Signature | None = None
+    partner: str | None = None
+    expires_at: float | None = None
+
+
+@dataclass
+class Manifest:
+    """`entries`: what both stores hold. `left_out`: lid-mappings the TTL rule kept in the files alone."""
+
+    company_id: str
+    made_at: float
+    identity: str
+    entries: dict[Key, Entry] = field(default_factory=dict)
+    left_out: dict[Key, Entry] = field(default_factory=dict)
+
+    def digests(self) -> dict[Key, bytes]:
+        return {key: entry.digest for key, entry in self.entries.items()}
+
+    def set_digest(self) -> str:
+        return set_digest(self.digests())
+
+
+def set_digest(digests: Mapping[Key, bytes]) -> str:
+    """SHA-256, in hex, of a whole set of keys and values."""
+    total = sha256()
+    for key in sorted(digests):
+        total.update(f"{key.type}\0{key.id}\0".encode() + digests[key])
+    return total.hexdigest()
+
+
+class ManifestStore:
+    """The manifests of one host: `<state_dir>/manifests/company_<id>.json`."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self._folder = state_dir / "manifests"
+
+    def load(self, company_id: str) -> Manifest | None:
+        return _read(self._path(company_id))
+
+    def load_next(self, company_id: str) -> Manifest | None:
+        return _read(self._next(company_id))
+
+    def prepare(self, manifest: Manifest) -> None:
+        """Write `.next`, durable before the transfer commits."""
+        make_folder(self._folder)
+        replace_file(self._next(manifest.company_id), [json.dumps(line).encode() + b"\n" for line in _lines(manifest)])
+
+    def commit(self, company_id: str) -> None:
+        os.replace(self._next(company_id), self._path(company_id))
+        sync_folder(self._folder)
+
+    def discard(self, company_id: str) -> None:
+        remove(self._next(company_id))
+
+    def _path(self, company_id: str) -> Path:
+        return self._folder / f"company_{company_id}.json"
+
+    def _next(self, company_id: str) -> Path:
+        return self._folder / f"company_{company_id}.json.next"
+
+
+def _lines(manifest: Manifest) -> Iterator[Any]:
+    yield {
+        "format": FORMAT,
+        "company_id": manifest.company_id,
+        "made_at": manifest.made_at,
+        "identity": manifest.identity,
+        "entries": len(manifest.entries),
+        "left_out": len(manifest.left_out),
+    }
+    for part in (manifest.entries, manifest.left_out):
+        for key, entry in part.items():
+            yield [*key, entry.digest.hex(), entry.signature, entry.partner, entry.expires_at]
+
+
+def _read(path: Path) -> Manifest | None:
+    """The manifest at `path`; None where there is none, or none that is whole (then nothing relies on it)."""
+    try:
+        head, *lines = path.read_bytes().splitlines()
+        first = json.loads(head)
+        rows = json.loads(b"[" + b",".join(lines) + b"]")
+        if first["format"] != FORMAT or len(rows) != first["entries"] + first["left_out"]:
+            return None
+        pairs = [
+            (
+                Key(key_type, key_id),
+                Entry(bytes.fromhex(digest), Signature(*signature) if signature else None, partner, expires_at),
+            )
+            for key_type, key_id, digest, signature, partner, expires_at in rows
+        ]
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError):
+        return None
+    return Manifest(
+        first["company_id"],
+        first["made_at"],
+        first["identity"],
+        dict(pairs[: first["entries"]]),
+        dict(pairs[first["entries"] :]),
+    )

@@ -1,0 +1,112 @@
+"""One company's folder, read once: what did not change since the manifest is not opened at all."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from . import values
+from .errors import AuthStateError, Problem
+from .folder import Folder, Listing, trusted
+from .identity import account, identity_digest
+from .manifest import Entry, Manifest
+from .names import CREDS, CREDS_FILE, LID_MAPPING, Key
+
+_PATIENCE = 3  # so many torn files are waited for; a folder with more is damaged, not being written
+
+# (key, canonical value, the file's own bytes, digest)
+Taker = Callable[[Key, bytes, bytes, Entry], None]
+
+
+def _nothing(*_unused: Any) -> None:
+    return None
+
+
+class Reader:
+    """The entries of a folder, and what is wrong with it.
+
+    `manifest`: trusted for every file whose signature it holds. `wanted(key, digest)`: whether the value of
+    such a file is needed all the same; then the file is read.
+    """
+
+    def __init__(
+        self,
+        folder: Folder,
+        manifest: Manifest | None = None,
+        wanted: Callable[[Key, bytes], bool] = lambda _key, _digest: False,
+    ) -> None:
+        self.folder = folder
+        self.started_ns = time.time_ns()
+        self.listing: Listing = folder.list()
+        self.entries: dict[Key, Entry] = {}
+        self.problems: list[Problem] = list(self.listing.problems)
+        self.creds: dict[str, Any] = {}
+        self.identity = ""
+        self.files_read = 0
+        self.bytes_read = 0
+        self._known = {**manifest.left_out, **manifest.entries} if manifest else {}
+        self._wanted = wanted
+        self._torn = 0
+
+    @property
+    def account(self) -> str | None:
+        return account(self.creds)
+
+    def read_all(self, take: Taker = _nothing) -> None:
+        self.read(self.listing.files, take)
+
+    def read_mappings(self, take: Taker = _nothing) -> None:
+        self.read((name for name, key in self.listing.files.items() if key.type == LID_MAPPING), take)
+
+    def read_others(self, take: Taker = _nothing) -> None:
+        self.read((name for name, key in self.listing.files.items() if key.type != LID_MAPPING), take)
+
+    def read(self, names: Iterable[str], take: Taker, *, trust: bool = True) -> None:
+        """Read these files; each value that was really read is handed to `take`. `trust`: the manifest's word counts."""
+        files, signatures, known = self.listing.files, self.listing.signatures, self._known
+        for name in names:
+            key = files[name]
+            signature = signatures[key]
+            before = known.get(key)
+            if (
+                trust
+                and before is not None
+                and before.signature == signature
+                and key != CREDS
+                and not self._wanted(key, before.digest)
+            ):
+                self.entries[key] = before
+                continue
+            try:
+                data, canonical = self.folder.read(name, key, signature.size, patient=self._torn < _PATIENCE)
+            except FileNotFoundError:
+                continue  # the app deleted the key after it was listed
+            except AuthStateError as error:
+                self._torn += 1
+                self.problems += error.problems
+                continue
+            self.files_read += 1
+            self.bytes_read += len(data)
+            partner = canonical[1:-1].decode("utf-8") if key.type == LID_MAPPING else None
+            entry = Entry(values.digest(canonical), trusted(signature, self.started_ns), partner)
+            self.entries[key] = entry
+            if key == CREDS:
+                self._read_creds(canonical)
+            take(key, canonical, data, entry)
+
+    def _read_creds(self, canonical: bytes) -> None:
+        self.creds = values.load(canonical)
+        try:
+            self.identity = identity_digest(self.creds)
+        except ValueError as error:
+            self.problems.append(
+                self.folder.problem(
+                    "creds_foreign", CREDS_FILE, f"these are no creds of a login: {error}", "Restore it from a backup"
+                )
+            )
+
+    def check(self) -> None:
+        """Raise AuthStateError with everything that was wrong."""
+        if self.problems:
+            raise AuthStateError(self.problems)

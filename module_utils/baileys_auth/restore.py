@@ -1,0 +1,77 @@
+"""One verified backup put in the place of a company's folder: its contents, by folder swap.
+
+Copying a backup over the folder by hand nests it inside (`company_…/backup_…/creds.json`), and the app makes a new
+login. Here every member is read and parsed before the folder is touched, and what was there is kept aside.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from pathlib import Path
+
+from . import values
+from .archive import Backups, members, timestamp
+from .durable import make_folder, sync_folder, write_new
+from .errors import AuthStateError, Problem
+from .identity import identity_digest
+from .names import CREDS, Names, company_folder, is_leftover
+
+
+def verify(backups: Backups, name: str, names: Names) -> tuple[Path, int, str]:
+    """(path, number of keys, identity) of a backup, after reading all of it.
+
+    Raises AuthStateError when it is damaged or no whole login.
+    """
+    return _read(backups, name, names, None)
+
+
+def restore(backups: Backups, name: str, folder: Path, state_dir: Path, names: Names) -> tuple[Path, Path | None]:
+    """(the backup, where the former folder is kept). The folder then holds the backup's files and nothing else."""
+    staging = state_dir / "staging" / f"restore_{company_folder(backups.company_id)}"
+    shutil.rmtree(staging, ignore_errors=True)
+    make_folder(staging)
+    try:
+        path, _keys, _identity = _read(backups, name, names, staging)
+        make_folder(folder.parent)
+        aside = None
+        if folder.is_symlink() or folder.exists():
+            aside = state_dir / "aside" / f"{folder.name}.{timestamp(time.time())}.{os.getpid()}"
+            make_folder(aside.parent)
+            os.rename(folder, aside)
+        os.rename(staging, folder)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    sync_folder(folder.parent)
+    return path, aside
+
+
+def _read(backups: Backups, name: str, names: Names, staging: Path | None) -> tuple[Path, int, str]:
+    path = backups.path(name)
+    identity, keys = "", 0
+    for file_name, data, mtime_ns in members(path, backups.company_id):
+        if is_leftover(file_name):
+            continue
+        key = names.parse(file_name)
+        if key is None:
+            raise _not_whole(path, f"{file_name} is no Baileys key")
+        try:
+            canonical = values.canonical(data, key.type)
+            if key == CREDS:
+                identity = identity_digest(values.load(canonical))
+        except ValueError as error:
+            raise _not_whole(path, f"{file_name}: {error}") from None
+        keys += 1
+        if staging is not None:
+            write_new(staging / file_name, [data])
+            os.utime(staging / file_name, ns=(mtime_ns, mtime_ns))
+    if not identity:
+        raise _not_whole(path, "it holds no creds.json")
+    return path, keys, identity
+
+
+def _not_whole(path: Path, what: str) -> AuthStateError:
+    return AuthStateError(
+        Problem("backup_damaged", str(path), what, "Name another backup: rollback_backup=<name>; nothing was changed")
+    )

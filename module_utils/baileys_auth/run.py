@@ -1,0 +1,266 @@
+"""What the modules do with their options: the one place of this package that knows Ansible."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..node_host.mask import mask
+from ..node_host.problems import HostError, Problem
+from . import arguments, catalogue, info, restore
+from .archive import Backups
+from .database import Database, connect
+from .errors import AuthStateError
+from .handover import Handover
+from .manifest import ManifestStore
+from .names import company_folder
+from .to_database import ToDatabase
+from .to_files import ToFiles
+from .transfer import Result, Settings
+
+Answer = dict[str, Any]
+_SHOWN = 20
+
+
+def module(options: dict[str, Any], work: Callable[[AnsibleModule], Answer]) -> None:
+    """Run one module: its answer is its result, and what it raises becomes one readable failure."""
+    instance = AnsibleModule(argument_spec=options, supports_check_mode=True)
+    try:
+        answer = work(instance)
+    except HostError as error:
+        answer = {"problems": [problem.as_dict() for problem in error.problems], "failed": True}
+    except OSError as error:
+        instance.fail_json(msg=f"{mask(str(error.filename or 'the disk'))}: {error.strerror}", problems=[])
+    except Exception as error:  # psycopg's own; any other goes on
+        answer = {"problems": [_from_psycopg(error, "the database").as_dict()], "failed": True}
+    answer.setdefault("changed", False)
+    if answer.get("problems") and answer.pop("failed", False):
+        instance.fail_json(msg=_message(answer["problems"]), **_masked(answer))
+    for warning in answer.pop("warnings", []):
+        instance.warn(mask(warning))
+    instance.exit_json(**_masked(answer))
+
+
+def transfer(instance: AnsibleModule) -> Answer:
+    """baileys_auth_state."""
+    params = instance.params
+    settings = arguments.settings(params, check_mode=instance.check_mode)
+    companies = arguments.companies(params)
+    answer: Answer = {"changed": False, "companies": {}, "warnings": []}
+    problems: list[Problem] = []
+    with _database(params) as database:
+        work = _work(params, settings, database)
+        for company in companies:  # one that fails does not touch the others
+            try:
+                result, changed = work(company)
+            except HostError as error:
+                problems += error.problems
+                continue
+            except Exception as error:  # psycopg's own, whose text names tables and columns, never values
+                problems.append(_from_psycopg(error, f"company {company}"))
+                continue
+            answer["changed"] = answer["changed"] or changed
+            answer["companies"][company] = _result(result)
+            answer["warnings"] += [f"company {company}: {each}" for each in result.warnings]
+    answer["diff"] = _diff(answer["companies"], params["destination"])
+    if problems:
+        answer |= {"problems": [problem.as_dict() for problem in problems], "failed": True}
+    return answer
+
+
+def _work(
+    params: dict[str, Any], settings: Settings, database: Database | None
+) -> Callable[[str], tuple[Result, bool]]:
+    destination = params["destination"]
+    if params["authority"] in ("settle", "abandon"):
+        handover = Handover(settings, database, destination)
+        return handover.settle if params["authority"] == "settle" else handover.abandon
+    if database is None:
+        raise AuthStateError(Problem("conninfo", "conninfo", "a copy needs the database", "Set database_url"))
+    direction = ToDatabase(settings, database) if destination == "database" else ToFiles(settings, database)
+
+    def copy(company: str) -> tuple[Result, bool]:
+        result = direction.run(company)
+        return result, result.changed
+
+    return copy
+
+
+def look(instance: AnsibleModule) -> Answer:
+    """baileys_auth_info."""
+    params = instance.params
+    settings = arguments.settings(params, check_mode=True)
+    companies = arguments.companies(params) if params["company_ids"] else []
+    compared, unreachable = bool(params["conninfo"]), []
+    try:
+        with _database(params) as database:
+            report = info.inspect(settings, database, companies, arguments.excluded(params))
+    except AuthStateError as error:
+        if not {problem.code for problem in error.problems} & {"psycopg_missing", "database_unreachable"}:
+            raise
+        compared, unreachable = False, error.problems
+        report = info.inspect(settings, None, companies, arguments.excluded(params))
+    return {
+        "problems": [problem.as_dict() for problem in [*unreachable, *report.problems]],
+        "findings": report.warnings,
+        "database_compared": compared,
+        "companies": report.companies,
+        "other_companies": report.other_companies,
+        "stats": report.stats,
+    }
+
+
+def backup(instance: AnsibleModule) -> Answer:
+    """baileys_auth_backup."""
+    params = instance.params
+    names = arguments.names(params)
+    state_dir, sessions_dir = Path(params["state_dir"]), Path(params["sessions_dir"])
+    answer: Answer = {"changed": False, "companies": {}}
+    problems: list[Problem] = []
+    for company in arguments.companies(params):
+        backups = Backups(Path(params["backup_dir"]), company)
+        folder = sessions_dir / company_folder(company)
+        try:
+            if params["state"] == "present":
+                changed, facts = _present(backups, folder, state_dir, params, instance.check_mode, names)
+            elif params["state"] == "restored":
+                changed, facts = _restored(backups, folder, state_dir, params, instance.check_mode, names)
+            elif params["state"] == "verified":
+                path, keys, identity = restore.verify(backups, params["backup"], names)
+                changed, facts = False, {"archive": str(path), "files": keys, "identity": identity}
+            else:
+                listed = [vars(each) for each in backups.list()]
+                changed, facts = False, {"backups": listed, "originals": [str(path) for path in backups.originals()]}
+        except HostError as error:
+            problems += error.problems
+            continue
+        answer["changed"] = answer["changed"] or changed
+        answer["companies"][company] = facts
+    if problems:
+        answer |= {"problems": [problem.as_dict() for problem in problems], "failed": True}
+    return answer
+
+
+def _present(
+    backups: Backups, folder: Path, state_dir: Path, params: dict[str, Any], check_mode: bool, names: Any
+) -> tuple[bool, Answer]:
+    known = ManifestStore(state_dir).load(backups.company_id)
+    if check_mode:
+        newest = backups.newest()
+        changed = backups.would_create(folder, names, known)
+        return changed, vars(newest) if newest and not changed else {}
+    made, changed = backups.create(folder, names, arguments.now(), known, params["keep"])
+    return changed, {**vars(made), "archive": str(backups.folder / made.archive)}
+
+
+def _restored(
+    backups: Backups, folder: Path, state_dir: Path, params: dict[str, Any], check_mode: bool, names: Any
+) -> tuple[bool, Answer]:
+    if check_mode:
+        path, keys, identity = restore.verify(backups, params["backup"], names)
+        return True, {"archive": str(path), "files": keys, "identity": identity}
+    path, aside = restore.restore(backups, params["backup"], folder, state_dir, names)
+    return True, {"archive": str(path), "aside": str(aside) if aside else None}
+
+
+def schema(instance: AnsibleModule) -> Answer:
+    """baileys_auth_schema."""
+    params = instance.params
+    try:
+        with connect(params["conninfo"]) as connection, connection.transaction():
+            tables = catalogue.Catalogue(connection, params["schema"])
+            found = tables.inspect()
+            missing, open_to = found.missing, found.open_to
+            changes = bool(missing) or (params["harden"] and bool(open_to))
+            wanted = params["state"] == "present"
+            blocked = bool(found.problems)
+            if wanted and changes and not blocked and not instance.check_mode:
+                tables.create_missing(found)
+                if params["harden"]:
+                    tables.harden(found)
+                found = tables.inspect()
+                blocked = bool(found.problems or found.missing)
+    except AuthStateError as error:
+        if params["state"] == "present":
+            raise
+        return {"ok": False, "missing": [], "open": [], "problems": [each.as_dict() for each in error.problems]}
+    return {
+        "changed": wanted and changes and not blocked,
+        "ok": not found.problems and not found.missing,
+        "missing": missing,
+        "open": open_to,
+        "findings": found.warnings,
+        "problems": [problem.as_dict() for problem in found.problems],
+        "failed": wanted and blocked,
+        "diff": {"before": "".join(f"missing: {each}\n" for each in missing), "after": ""} if wanted else {},
+    }
+
+
+def _database(params: dict[str, Any]) -> Any:
+    return arguments.database(params)
+
+
+def _result(result: Result) -> Answer:
+    owner = result.authority
+    return {
+        "actions": result.plan.by_type(),
+        "keys": result.keys,
+        "identity": result.identity,
+        "digest": result.digest,
+        "verified": result.verified,
+        "bytes": result.bytes,
+        "archived": result.archived,
+        "store": f"{owner.store} ({owner.evidence})" if owner else None,
+        "seconds": result.seconds,
+    }
+
+
+def _diff(companies: dict[str, Answer], destination: str) -> dict[str, str]:
+    """Counts by type, for --diff."""
+    before, after = [], []
+    for company, facts in companies.items():
+        for key_type, count in facts["actions"].items():
+            kept = count["unchanged"] + count["changed"]
+            line = f"company {company} {key_type}: {{}} in the {destination}"
+            before.append(line.format(kept + count["removed"]))
+            changed = f", {count['changed']} of them changed" if count["changed"] else ""
+            after.append(line.format(kept + count["added"]) + changed)
+    return {"before": "\n".join(before) + "\n", "after": "\n".join(after) + "\n"}
+
+
+def _from_psycopg(error: Exception, where: str) -> Problem:
+    """A database error, without the row that caused it."""
+    state = getattr(error, "sqlstate", None)
+    if not type(error).__module__.startswith("psycopg"):
+        raise error
+    text = str(getattr(getattr(error, "diag", None), "message_primary", None) or "the connection was lost")
+    return Problem(
+        "database_error",
+        where,
+        f"PostgreSQL refused ({state or 'no answer'}): {text}",
+        "Nothing was kept, the transaction was rolled back. Mend it and run again",
+    )
+
+
+def _message(problems: list[dict[str, str]]) -> str:
+    shown = [f"{each['where']}: {each['problem']}. {each['remedy']}" for each in problems[:_SHOWN]]
+    more = len(problems) - len(shown)
+    return mask("\n".join(shown) + (f"\n… and {more} more" if more > 0 else ""))
+
+
+def _masked(answer: Answer) -> Answer:
+    """The texts for people, with phone numbers masked; they stand in file names."""
+    for name in ("problems", "findings"):
+        with suppress(KeyError):
+            answer[name] = [
+                {key: mask(text) for key, text in each.items()} if isinstance(each, dict) else mask(each)
+                for each in answer[name]
+            ]
+    for facts in answer.get("companies", {}).values():
+        if "files" in facts and isinstance(facts["files"], dict):
+            facts["files"]["leftovers"] = [mask(name) for name in facts["files"]["leftovers"]]
+    return answer

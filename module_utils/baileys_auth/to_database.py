@@ -1,0 +1,266 @@
+"""Files -> database: the rows made equal to the files, but for the lid-mappings that the TTL rule leaves out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+
+from . import consistency, lid_mapping, values
+from .archive import save_rows
+from .authority import DATABASE, FILES, Record
+from .database import Row, Stage
+from .errors import AuthStateError, Problem
+from .folder import Folder, open_folder
+from .manifest import Entry, Manifest, set_digest
+from .names import CREDS, LID_MAPPING, Key
+from .names import company_id as canonical_company_id
+from .plan import make_plan
+from .reader import Reader
+from .transfer import MOVE, RehearsalError, Result, Transfer, counts
+
+_DAY = 86_400.0  # seconds
+
+
+class ToDatabase(Transfer):
+    """One transaction per company, verified inside it: the database holds the old state or the new one, whole."""
+
+    source, destination = FILES, DATABASE
+
+    def run(self, company_id: str) -> Result:
+        result = Result(company_id)
+        try:
+            with (
+                open_folder(self.settings.folder(company_id), self.settings.names) as folder,
+                self.database.transfer(company_id),
+            ):
+                record = _Run(self, company_id, folder, result).copy()
+        except RehearsalError:
+            return result
+        self.committed(company_id, record)
+        return result
+
+
+class _Run:
+    """One company's copy, step by step."""
+
+    def __init__(self, transfer: ToDatabase, company_id: str, folder: Folder, result: Result) -> None:
+        self.transfer, self.company_id, self.result = transfer, company_id, result
+        self.settings, self.database = transfer.settings, transfer.database
+        with result.phase("database"):
+            self.rows: dict[Key, Row] = self.database.digests(company_id)
+            result.authority = transfer.authority(company_id, row_exists=CREDS in self.rows)
+        self.base = transfer.base(company_id, {key: row.digest for key, row in self.rows.items()})
+        # One "now" per rollout: the last copy judges the mappings by the time of the pre-copy.
+        follows = self.base is not None and self.settings.authority == MOVE
+        self.now = self.base.made_at if self.base and follows else self.settings.now
+        with result.phase("read"):
+            self.reader = Reader(folder, self.base, self._value_needed)
+        self.verdicts: dict[str, lid_mapping.Verdict] = {}
+        self.left_out: set[Key] = set()
+        self.creds = b""
+
+    def copy(self) -> Record:
+        """Everything up to the commit. Raises RehearsalError in check mode, where the first change would be made."""
+        result, transfer = self.result, self.transfer
+        with result.phase("read"):
+            staged = self._read()
+        self._check_login()
+        self._plan()
+        if self.settings.check_mode:
+            raise RehearsalError
+        with result.phase("merge"):
+            self._merge(staged)
+        with result.phase("verify"):
+            self._verify()
+        with result.phase("manifest"):
+            transfer.manifests.prepare(self._manifest())
+        assert result.authority is not None
+        return transfer.record(self.company_id, result.authority)
+
+    # Reading: each file that is needed once, straight into COPY
+
+    def _value_needed(self, key: Key, digest: bytes) -> bool:
+        """Whether an unchanged file must be read all the same, because its row is not there or differs."""
+        row = self.rows.get(key)
+        known_out = self.base is not None and key in self.base.left_out
+        return not known_out and (row is None or row.digest != digest)
+
+    def _read(self) -> int:
+        """Read the folder; the values that the database lacks are staged on the way. Returns how many."""
+        reader = self.reader
+        mappings: dict[Key, bytes] = {}
+        reader.read_mappings(lambda key, canonical, *_rest: mappings.update({key: canonical}))
+        self._judge_mappings(mappings)
+        with ExitStack() as stack:
+            stage = None if self.settings.check_mode else stack.enter_context(self.database.stage())
+            for key, canonical in mappings.items():
+                if key not in self.left_out:
+                    self._stage(stage, key, canonical, reader.entries[key])
+            reader.read_others(lambda key, canonical, _data, entry: self._stage(stage, key, canonical, entry))
+            reader.check()
+        return stage.rows if stage else 0
+
+    def _judge_mappings(self, read: dict[Key, bytes]) -> None:
+        """The TTL rule. A mapping that is past its TTL but has its row (aged since) is left as it is."""
+        reader = self.reader
+        learnt = {
+            key.id: lid_mapping.Learnt(entry.partner or "", reader.listing.signatures[key].mtime_ns)
+            for key, entry in reader.entries.items()
+            if key.type == LID_MAPPING
+        }
+        users = lid_mapping.session_users(reader.listing.files.values())
+        ttl = self.settings.lid_mapping_ttl_days * _DAY
+        self.verdicts = lid_mapping.judge(learnt, users, self.now, ttl)
+        for key_id, verdict in self.verdicts.items():
+            key = Key(LID_MAPPING, key_id)
+            if verdict.aged and key not in self.rows:
+                self.left_out.add(key)
+        # Left out before, and wanted now because its user has a session since: its value was not read yet.
+        again = [
+            key
+            for key in reader.entries
+            if key.type == LID_MAPPING and key not in read and key not in self.left_out and key not in self.rows
+        ]
+        names = {key: name for name, key in reader.listing.files.items()} if again else {}
+        reader.read(
+            [names[key] for key in again], lambda key, canonical, *_rest: read.update({key: canonical}), trust=False
+        )
+
+    def _expiry(self, key: Key) -> float | None:
+        return self.verdicts[key.id].expires_at if key.type == LID_MAPPING else None
+
+    def _same(self, key: Key, digest: bytes) -> bool:
+        """Whether the row is right: its value, and no expiry on a key that must live."""
+        row = self.rows.get(key)
+        return row is not None and row.digest == digest and (row.expires_at is None or self._expiry(key) is not None)
+
+    def _stage(self, stage: Stage | None, key: Key, canonical: bytes, entry: Entry) -> None:
+        if key == CREDS:
+            self.creds = canonical
+        elif stage is not None and not self._same(key, entry.digest):
+            stage.add(key, canonical, self._expiry(key))
+
+    # Checking and planning
+
+    def _check_login(self) -> None:
+        """What must hold of the login as a whole."""
+        reader, company_id = self.reader, self.company_id
+        problems = [
+            Problem("inconsistent", str(reader.folder.path), each, "Restore the folder from a backup that has it")
+            for each in consistency.errors(reader.creds, reader.entries.keys())
+        ]
+        for elsewhere, account in self.database.companies().items():
+            if elsewhere == company_id:
+                continue
+            if _same_company(elsewhere, company_id):
+                problems.append(_twice(company_id, "the database knows it under a second spelling of its id"))
+            elif account is not None and account == reader.account:
+                problems.append(
+                    _twice(company_id, "the same account (creds.me.id) is another company's in the database")
+                )
+        if problems:
+            raise AuthStateError(problems)
+        partners = {key.id: entry.partner or "" for key, entry in reader.entries.items() if key.type == LID_MAPPING}
+        self.result.warnings += consistency.warnings(reader.creds, reader.entries.keys(), partners)
+
+    def _plan(self) -> None:
+        result, reader, now = self.result, self.reader, time.time()
+        self.kept = {key: entry for key, entry in reader.entries.items() if key not in self.left_out}
+        digests = {key: entry.digest for key, entry in self.kept.items()}
+        rows = {key: row.digest for key, row in self.rows.items()}
+        plan = make_plan(
+            digests,
+            rows,
+            self.base.digests() if self.base else None,
+            self.left_out,
+            not_missed={key for key, entry in (self.base.entries if self.base else {}).items() if _expired(entry, now)},
+        )
+        # Rows the TTL rule put an expiry on, of keys that must live now.
+        expiring = {key for key in plan.unchanged if not self._same(key, digests[key])}
+        plan.unchanged -= expiring
+        plan.changed |= expiring
+        self._confirm_conflicts(plan.conflicts)
+        result.plan = plan
+        result.keys, result.bytes = len(digests) - 1, reader.bytes_read
+        result.identity, result.digest = reader.identity, set_digest(digests)
+        self.transfer.settle_conflicts(self.company_id, plan)
+
+    def _confirm_conflicts(self, conflicts: set[Key]) -> None:
+        """A row that another program spelt in its own way (1.50, a Buffer as an array) is no change."""
+        if not (conflicts and self.base):
+            return
+        for key, text in self.database.values(self.company_id, conflicts & self.rows.keys(), len(self.rows)):
+            before = self.base.entries.get(key)
+            if before is not None and _digest_or_none(text, key) == before.digest:
+                conflicts.discard(key)
+
+    # Changing
+
+    def _merge(self, staged: int) -> None:
+        plan = self.result.plan
+        if plan.conflicts:
+            self.result.archived = str(save_rows(self.database, self.company_id, self.settings))
+        if plan.removed:
+            self.database.delete(self.company_id, plan.removed)
+        if CREDS in plan.added or CREDS in plan.changed:
+            self.database.write_creds(self.company_id, self.creds)
+        if staged:
+            self.database.merge(self.company_id)
+
+    def _verify(self) -> None:
+        """Value by value: the database holds what the files hold, and nothing else."""
+        rows = self.database.digests(self.company_id) if self.result.plan.changes else self.rows
+        wrong = differing(self.kept, {key: row.digest for key, row in rows.items()})
+        if wrong:
+            raise AuthStateError(
+                Problem(
+                    "verification_failed",
+                    f"company {self.company_id}",
+                    f"after the copy the database differs from the files: {counts(wrong)}",
+                    "Nothing was kept, the transaction was rolled back. Look for triggers and rules on the two tables",
+                )
+            )
+        self.result.verified = True
+
+    def _manifest(self) -> Manifest:
+        return Manifest(
+            self.company_id,
+            self.now,
+            self.reader.identity,
+            {key: entry._replace(expires_at=self._expiry(key)) for key, entry in self.kept.items()},
+            {key: self.reader.entries[key] for key in self.left_out},
+        )
+
+
+def differing(entries: Mapping[Key, Entry], digests: Mapping[Key, bytes]) -> set[Key]:
+    """The keys that only one side has, or that differ."""
+    wrong = set(entries.keys() ^ digests.keys())
+    return wrong | {key for key, entry in entries.items() if digests.get(key, entry.digest) != entry.digest}
+
+
+def _expired(entry: Entry, now: float) -> bool:
+    return entry.expires_at is not None and entry.expires_at <= now
+
+
+def _digest_or_none(text: bytes, key: Key) -> bytes | None:
+    try:
+        return values.digest(values.canonical(text, key.type))
+    except values.ValueRefusedError:
+        return None
+
+
+def _same_company(one: str, other: str) -> bool:
+    try:
+        return canonical_company_id(one) == other
+    except ValueError:
+        return False
+
+
+def _twice(company_id: str, what: str) -> Problem:
+    return Problem(
+        "login_twice",
+        f"company {company_id}",
+        what,
+        "Two processes would open one login. Delete the row that is not in use, or name the right company",
+    )

@@ -1,0 +1,252 @@
+"""Database -> files: the folder made equal to the rows, with exactly Baileys' names.
+
+The new files are written beside the folder, on the same file system, and put in place by rename only while the
+flag names the database, so that no app reads a folder that is half old. Rows past their expiry move as well:
+the app reads them until its cleanup deletes them.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from . import values
+from .archive import save_folder
+from .authority import DATABASE, FILES, Record
+from .durable import make_folder, own_like, remove, sync_folder
+from .errors import AuthStateError, Problem
+from .folder import open_folder
+from .identity import identity_digest
+from .manifest import Entry, Manifest, set_digest
+from .names import CREDS, Key, company_folder
+from .plan import make_plan
+from .reader import Reader
+from .to_database import differing
+from .transfer import Result, Transfer, counts
+
+_SYNC_EACH = 2000  # above so many new files, one sync of the file systems is faster than one of each file
+
+
+class ToFiles(Transfer):
+    """The way back. A killed run leaves each file old or new; the next run completes it."""
+
+    source, destination = DATABASE, FILES
+
+    def run(self, company_id: str) -> Result:
+        result = Result(company_id)
+        with self.database.transfer(company_id):
+            record = _Run(self, company_id, result).copy()
+        if record is not None:
+            self.committed(company_id, record)
+        return result
+
+
+class _Run:
+    """One company's way back, step by step."""
+
+    def __init__(self, transfer: ToFiles, company_id: str, result: Result) -> None:
+        self.transfer, self.company_id, self.result = transfer, company_id, result
+        self.settings, self.database = transfer.settings, transfer.database
+        self.folder = self.settings.folder(company_id)
+        self.staging = Staging(self.settings.state_dir / "staging" / company_folder(company_id), self.folder)
+        with result.phase("database"):
+            rows = self.database.digests(company_id)
+            self.expiry = {key: row.expires_at for key, row in rows.items()}
+            self.rows = {key: row.digest for key, row in rows.items()}
+            self._check_rows()
+            result.authority = transfer.authority(company_id, row_exists=True)
+        self.base = transfer.base(company_id, self.rows)
+
+    def copy(self) -> Record | None:
+        """Everything up to the commit; None in check mode."""
+        result = self.result
+        with result.phase("read"):
+            present = self._read(self.base)
+        spared = self._plan(present)
+        with result.phase("stage"):
+            self._stage(present)
+        result.keys = len(self.rows) - 1
+        result.digest = set_digest(self.rows)
+        self.transfer.settle_conflicts(self.company_id, result.plan)
+        if self.settings.check_mode:
+            return None
+        with result.phase("place"):
+            if result.plan.conflicts and present:
+                result.archived = str(save_folder(self.company_id, self.settings))
+            self.staging.place([self.settings.names.render(key) for key in result.plan.removed])
+        with result.phase("verify"):
+            placed = self._verify(spared)
+        with result.phase("manifest"):
+            self.transfer.manifests.prepare(self._manifest(placed, spared))
+        assert result.authority is not None
+        return self.transfer.record(self.company_id, result.authority)
+
+    def _check_rows(self) -> None:
+        """Every row must have a file of its own, and there must be a login."""
+        names, where = self.settings.names, f"company {self.company_id}"
+        if CREDS not in self.rows:
+            raise AuthStateError(
+                Problem(
+                    "row_missing",
+                    where,
+                    "the database has no login of this company",
+                    "Use the files as they are (rollback_source=files) or a backup (rollback_source=backup)",
+                )
+            )
+        self.names, foreign = names.render_all(self.rows)
+        if foreign:
+            raise AuthStateError(
+                Problem(
+                    "rows_foreign",
+                    where,
+                    f"rows that no file of Baileys' can hold: {counts(foreign)}",
+                    "They come from another program (the original migration script's types are repaired by repair.yml)",
+                )
+            )
+
+    def _read(self, base: Manifest | None) -> dict[Key, Entry]:
+        """What the folder holds now. It is not the authority, so nothing in it can stop the way back."""
+        if not self.folder.is_dir():
+            return {}
+        with open_folder(self.folder, self.settings.names) as folder:
+            reader = Reader(folder, base)
+            reader.read_all()
+        unreadable = set(reader.listing.signatures) - reader.entries.keys()
+        foreign = sum(problem.code in ("unknown_files", "foreign") for problem in reader.problems)
+        if foreign:
+            self.result.warnings.append("the folder holds files that are no Baileys keys; they were left alone")
+        return {**reader.entries, **{key: Entry(b"unreadable") for key in unreadable}}
+
+    def _plan(self, present: dict[Key, Entry]) -> set[Key]:
+        """Plan the changes. Returns the files that stay although no row has them: the TTL rule's."""
+        now, base = time.time(), self.base
+        entries = base.entries if base else {}
+        left_out = base.left_out if base else {}
+        gone = {
+            key
+            for key, entry in entries.items()
+            if entry.expires_at is not None and entry.expires_at <= now and key not in self.rows
+        }
+        spared = {key for key in (*left_out, *gone) if key in present and key not in self.rows}
+        known = {key: entry.digest for key, entry in (*left_out.items(), *entries.items())}
+        self.result.plan = make_plan(
+            self.rows, {key: entry.digest for key, entry in present.items()}, known if base else None, spared
+        )
+        if not present:
+            self.result.plan.conflicts.clear()  # an empty place is nobody's change
+        return spared
+
+    def _stage(self, present: dict[Key, Entry]) -> None:
+        """Write what differs beside the folder. A row that another program spelt in its own way is no difference."""
+        plan, result = self.result.plan, self.result
+        mtimes = {key: entry.signature.mtime_ns for key, entry in self._known().items() if entry.signature}
+        self.staging.clear()
+        wanted = plan.added | plan.changed | {CREDS}
+        for key, text in self.database.values(self.company_id, wanted, len(self.rows)):
+            try:
+                canonical = values.canonical(text, key.type)
+            except values.ValueRefusedError as refused:
+                raise AuthStateError(
+                    Problem(
+                        "value_refused",
+                        f"company {self.company_id}, table whatsapp_keys, type {key.type}",
+                        f"a row's value cannot be written as Baileys reads it: {refused}",
+                        "Delete the row if the app does not need it, or restore it from a backup",
+                    )
+                ) from None
+            if key == CREDS:
+                result.identity = identity_digest(values.load(canonical))
+            self.rows[key] = values.digest(canonical)
+            if key in present and present[key].digest == self.rows[key]:
+                plan.changed.discard(key)
+                plan.conflicts.discard(key)
+                plan.unchanged.add(key)
+            elif not self.settings.check_mode:
+                result.bytes += self.staging.write(self.names[key], values.to_file(canonical), mtimes.get(key))
+
+    def _known(self) -> dict[Key, Entry]:
+        return {**self.base.left_out, **self.base.entries} if self.base else {}
+
+    def _verify(self, spared: set[Key]) -> dict[Key, Entry]:
+        """Read back what is in the folder now, and hold it against the rows."""
+        plan = self.result.plan
+        placed = self._read(None if plan.changes else self.base)
+        wrong = differing({key: entry for key, entry in placed.items() if key not in spared}, self.rows)
+        if wrong:
+            raise AuthStateError(
+                Problem(
+                    "verification_failed",
+                    str(self.folder),
+                    f"after the copy the files differ from the database: {counts(wrong)}",
+                    "Something else writes into this folder: find it (lsof +D), stop it and run again",
+                )
+            )
+        self.result.verified = True
+        return placed
+
+    def _manifest(self, placed: dict[Key, Entry], spared: set[Key]) -> Manifest:
+        return Manifest(
+            self.company_id,
+            self.settings.now,
+            self.result.identity,
+            {key: placed[key]._replace(expires_at=self.expiry[key]) for key in self.rows},
+            {key: placed[key] for key in spared},
+        )
+
+
+class Staging:
+    """New files beside the folder they will be moved into: the same file system, so that a rename is enough."""
+
+    def __init__(self, path: Path, folder: Path) -> None:
+        self._path, self._folder = path, folder
+        self._staged: list[str] = []
+
+    def clear(self) -> None:
+        """Remove what a killed run left."""
+        self._staged = []
+        if self._path.is_dir():
+            for left in self._path.iterdir():
+                remove(left)
+
+    def write(self, name: str, data: bytes, mtime_ns: int | None) -> int:
+        """One new file, not yet synced. `mtime_ns`: when the key was learnt, where the manifest knows it."""
+        if not self._staged:
+            make_folder(self._path)
+        path = self._path / name
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            own_like(descriptor, self._folder.parent)
+            with os.fdopen(descriptor, "wb", closefd=False) as file:
+                file.write(data)
+            if mtime_ns is not None:
+                os.utime(descriptor, ns=(mtime_ns, mtime_ns))
+        finally:
+            os.close(descriptor)
+        self._staged.append(name)
+        return len(data)
+
+    def place(self, removed: Iterable[str]) -> None:
+        """Everything staged on disk first, then renamed into the folder; then the keys that are no more."""
+        gone = list(removed)
+        if not (self._staged or gone):
+            return
+        self._sync()
+        make_folder(self._folder)
+        for name in self._staged:
+            os.replace(self._path / name, self._folder / name)
+        for name in gone:
+            remove(self._folder / name)
+        sync_folder(self._folder)
+
+    def _sync(self) -> None:
+        if len(self._staged) > _SYNC_EACH:
+            os.sync()
+            return
+        for name in self._staged:
+            descriptor = os.open(self._path / name, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
