@@ -84,7 +84,7 @@ class Backups:
         newest = self.newest()
         if newest is not None and known is not None:
             with open_folder(folder, names) as opened:
-                reader = Reader(opened, known)
+                reader = Reader(opened, known.known() if known else None)
                 reader.read_all()
             reader.check()
             if _digest(reader) == newest.digest:
@@ -104,7 +104,7 @@ class Backups:
         """Whether `create` would make a new archive; reads, writes nothing."""
         newest = self.newest()
         with open_folder(folder, names) as opened:
-            reader = Reader(opened, known)
+            reader = Reader(opened, known.known() if known else None)
             reader.read_all()
         reader.check()
         return newest is None or _digest(reader) != newest.digest

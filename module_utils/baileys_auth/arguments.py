@@ -69,7 +69,10 @@ def names(params: dict[str, Any]) -> Names:
 
 
 def companies(params: dict[str, Any]) -> list[str]:
-    """The named companies in their one spelling, or all that have a folder. Raises AuthStateError for a bad or double name."""
+    """The named companies in their one spelling, or all that have a folder.
+
+    Raises AuthStateError for a bad or double name.
+    """
     excluded = set(_canonical(params["excluded"]))
     named = _canonical(params["company_ids"])
     if len(set(named)) != len(named):
@@ -91,17 +94,16 @@ def excluded(params: dict[str, Any]) -> set[str]:
 
 
 def _canonical(identifiers: list[str]) -> list[str]:
-    found = []
-    for identifier in identifiers:
-        try:
-            found.append(canonical_company_id(identifier))
-        except ValueError as error:
-            raise AuthStateError(
-                Problem(
-                    "company_id", "company_ids", f"{ascii(identifier)[:80]} is no company id: {error}", "Correct it"
-                )
-            ) from None
-    return found
+    return [_one_spelling(identifier) for identifier in identifiers]
+
+
+def _one_spelling(identifier: str) -> str:
+    try:
+        return canonical_company_id(identifier)
+    except ValueError as error:
+        raise AuthStateError(
+            Problem("company_id", "company_ids", f"{ascii(identifier)[:80]} is no company id: {error}", "Correct it")
+        ) from None
 
 
 @contextmanager

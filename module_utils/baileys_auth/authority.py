@@ -82,8 +82,8 @@ def decide(
                 Problem(
                     "flag_against_record",
                     where,
-                    f"the record says that the {record.store} hold this login since {record.since}, but the flag in .env"
-                    f" makes the app read the {flag_store}",
+                    f"the record says that the {record.store} hold this login since {record.since}, but the flag"
+                    f" in .env makes the app read the {flag_store}",
                     "Somebody switched the flag by hand. If the app has run since, choose the store it ran on with"
                     " auth_state_conflict; if not, switch the flag back",
                 )

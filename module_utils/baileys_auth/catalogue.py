@@ -111,7 +111,7 @@ class Catalogue:
                     "row_security",
                     where,
                     f"row level security hides every row from the role {facts['role']}",
-                    "Connect as the owner or a role with BYPASSRLS, or give the role a policy (docs/least-privilege.sql)",
+                    "Connect as the owner or a role with BYPASSRLS, or give it a policy (docs/least-privilege.sql)",
                 )
             )
         if facts["open"]:

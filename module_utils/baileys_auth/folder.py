@@ -144,7 +144,7 @@ class Folder:
             "unknown_files",
             str(self.path),
             f"{len(names)} file(s) that are no Baileys key: {shown}",
-            "Move them out of the folder, or name their key types in auth_state_key_types when a newer Baileys writes them",
+            "Move them out of the folder, or name their types in auth_state_key_types if a newer Baileys writes them",
         )
 
 

@@ -120,7 +120,8 @@ class Handover:
         if not folder.is_dir():
             return {}
         with open_folder(folder, self.settings.names) as opened:
-            reader = Reader(opened, self.manifests.load(company_id))
+            base = self.manifests.load(company_id)
+            reader = Reader(opened, base.known() if base else None)
             reader.read_all()
         return {key: entry.digest for key, entry in reader.entries.items()}
 

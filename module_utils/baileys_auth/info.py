@@ -58,7 +58,10 @@ def inspect(settings: Settings, database: Database | None, company_ids: list[str
 
 
 def folders(sessions_dir: Path) -> list[str]:
-    """The companies that have a folder, as the app scans for them. Raises AuthStateError when there is nothing to scan."""
+    """The companies that have a folder, as the app scans for them.
+
+    Raises AuthStateError when there is nothing to scan.
+    """
     if not sessions_dir.is_dir():
         raise AuthStateError(
             Problem(
@@ -140,7 +143,7 @@ def _files(
     folder = settings.folder(company)
     try:
         with open_folder(folder, settings.names) as opened:
-            reader = Reader(opened, manifest)
+            reader = Reader(opened, manifest.known() if manifest else None)
             reader.read_all()
     except AuthStateError as error:
         if files_own:

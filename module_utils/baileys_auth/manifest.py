@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +21,7 @@ from .durable import make_folder, remove, replace_file, sync_folder
 from .names import Key
 
 FORMAT = 1
+_LINE = 1000  # entries in one line: whole lines are read and written at once, the file never is
 
 
 class Signature(NamedTuple):
@@ -54,6 +56,10 @@ class Manifest:
     entries: dict[Key, Entry] = field(default_factory=dict)
     left_out: dict[Key, Entry] = field(default_factory=dict)
 
+    def known(self) -> dict[Key, Entry]:
+        """Everything that was in the files."""
+        return {**self.left_out, **self.entries}
+
     def digests(self) -> dict[Key, bytes]:
         return {key: entry.digest for key, entry in self.entries.items()}
 
@@ -84,7 +90,7 @@ class ManifestStore:
     def prepare(self, manifest: Manifest) -> None:
         """Write `.next`, durable before the transfer commits."""
         make_folder(self._folder)
-        replace_file(self._next(manifest.company_id), [json.dumps(line).encode() + b"\n" for line in _lines(manifest)])
+        replace_file(self._next(manifest.company_id), (json.dumps(line).encode() + b"\n" for line in _lines(manifest)))
 
     def commit(self, company_id: str) -> None:
         os.replace(self._next(company_id), self._path(company_id))
@@ -109,34 +115,29 @@ def _lines(manifest: Manifest) -> Iterator[Any]:
         "entries": len(manifest.entries),
         "left_out": len(manifest.left_out),
     }
-    for part in (manifest.entries, manifest.left_out):
-        for key, entry in part.items():
-            yield [*key, entry.digest.hex(), entry.signature, entry.partner, entry.expires_at]
+    everything = chain(manifest.entries.items(), manifest.left_out.items())
+    while part := list(islice(everything, _LINE)):
+        yield [(*key, entry.digest.hex(), entry.signature, entry.partner, entry.expires_at) for key, entry in part]
 
 
 def _read(path: Path) -> Manifest | None:
     """The manifest at `path`; None where there is none, or none that is whole (then nothing relies on it)."""
+    pairs: list[tuple[Key, Entry]] = []
+    types: dict[str, str] = {}
     try:
-        head, *lines = path.read_bytes().splitlines()
-        first = json.loads(head)
-        rows = json.loads(b"[" + b",".join(lines) + b"]")
-        if first["format"] != FORMAT or len(rows) != first["entries"] + first["left_out"]:
+        with path.open("rb") as lines:
+            head = json.loads(next(lines))
+            for line in lines:
+                pairs += [
+                    (
+                        Key(types.setdefault(key_type, key_type), key_id),
+                        Entry(bytes.fromhex(digest), Signature(*signature) if signature else None, partner, expires_at),
+                    )
+                    for key_type, key_id, digest, signature, partner, expires_at in json.loads(line)
+                ]
+        if head["format"] != FORMAT or len(pairs) != head["entries"] + head["left_out"]:
             return None
-        pairs = [
-            (
-                Key(key_type, key_id),
-                Entry(bytes.fromhex(digest), Signature(*signature) if signature else None, partner, expires_at),
-            )
-            for key_type, key_id, digest, signature, partner, expires_at in rows
-        ]
-    except FileNotFoundError:
+        entries = dict(pairs[: head["entries"]])
+        return Manifest(head["company_id"], head["made_at"], head["identity"], entries, dict(pairs[head["entries"] :]))
+    except (FileNotFoundError, StopIteration, ValueError, KeyError, TypeError):
         return None
-    except (ValueError, KeyError, TypeError):
-        return None
-    return Manifest(
-        first["company_id"],
-        first["made_at"],
-        first["identity"],
-        dict(pairs[: first["entries"]]),
-        dict(pairs[first["entries"] :]),
-    )

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from . import values
 from .errors import AuthStateError, Problem
 from .folder import Folder, Listing, trusted
 from .identity import account, identity_digest
-from .manifest import Entry, Manifest
+from .manifest import Entry
 from .names import CREDS, CREDS_FILE, LID_MAPPING, Key
 
 _PATIENCE = 3  # so many torn files are waited for; a folder with more is damaged, not being written
@@ -26,14 +26,14 @@ def _nothing(*_unused: Any) -> None:
 class Reader:
     """The entries of a folder, and what is wrong with it.
 
-    `manifest`: trusted for every file whose signature it holds. `wanted(key, digest)`: whether the value of
-    such a file is needed all the same; then the file is read.
+    `known`: entries that are trusted for every file whose signature they hold. `wanted(key, digest)`: whether the
+    value of such a file is needed all the same; then the file is read.
     """
 
     def __init__(
         self,
         folder: Folder,
-        manifest: Manifest | None = None,
+        known: Mapping[Key, Entry] | None = None,
         wanted: Callable[[Key, bytes], bool] = lambda _key, _digest: False,
     ) -> None:
         self.folder = folder
@@ -45,7 +45,7 @@ class Reader:
         self.identity = ""
         self.files_read = 0
         self.bytes_read = 0
-        self._known = {**manifest.left_out, **manifest.entries} if manifest else {}
+        self._known = known or {}
         self._wanted = wanted
         self._torn = 0
 
@@ -63,7 +63,7 @@ class Reader:
         self.read((name for name, key in self.listing.files.items() if key.type != LID_MAPPING), take)
 
     def read(self, names: Iterable[str], take: Taker, *, trust: bool = True) -> None:
-        """Read these files; each value that was really read is handed to `take`. `trust`: the manifest's word counts."""
+        """Read these files; each value that was really read is handed to `take`. `trust`: what is known counts."""
         files, signatures, known = self.listing.files, self.listing.signatures, self._known
         for name in names:
             key = files[name]

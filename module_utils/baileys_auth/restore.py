@@ -7,16 +7,16 @@ login. Here every member is read and parsed before the folder is touched, and wh
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from pathlib import Path
 
 from . import values
 from .archive import Backups, members, timestamp
-from .durable import make_folder, sync_folder, write_new
+from .durable import make_folder, sync_folder
 from .errors import AuthStateError, Problem
 from .identity import identity_digest
 from .names import CREDS, Names, company_folder, is_leftover
+from .staging import Staging
 
 
 def verify(backups: Backups, name: str, names: Names) -> tuple[Path, int, str]:
@@ -29,25 +29,25 @@ def verify(backups: Backups, name: str, names: Names) -> tuple[Path, int, str]:
 
 def restore(backups: Backups, name: str, folder: Path, state_dir: Path, names: Names) -> tuple[Path, Path | None]:
     """(the backup, where the former folder is kept). The folder then holds the backup's files and nothing else."""
-    staging = state_dir / "staging" / f"restore_{company_folder(backups.company_id)}"
-    shutil.rmtree(staging, ignore_errors=True)
-    make_folder(staging)
+    staging = Staging(state_dir / "staging" / f"restore_{company_folder(backups.company_id)}", folder)
+    staging.clear()
     try:
         path, _keys, _identity = _read(backups, name, names, staging)
+        staging.sync()
         make_folder(folder.parent)
         aside = None
         if folder.is_symlink() or folder.exists():
             aside = state_dir / "aside" / f"{folder.name}.{timestamp(time.time())}.{os.getpid()}"
             make_folder(aside.parent)
             os.rename(folder, aside)
-        os.rename(staging, folder)
+        os.rename(staging.path, folder)
     finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        staging.clear()
     sync_folder(folder.parent)
     return path, aside
 
 
-def _read(backups: Backups, name: str, names: Names, staging: Path | None) -> tuple[Path, int, str]:
+def _read(backups: Backups, name: str, names: Names, staging: Staging | None) -> tuple[Path, int, str]:
     path = backups.path(name)
     identity, keys = "", 0
     for file_name, data, mtime_ns in members(path, backups.company_id):
@@ -64,8 +64,7 @@ def _read(backups: Backups, name: str, names: Names, staging: Path | None) -> tu
             raise _not_whole(path, f"{file_name}: {error}") from None
         keys += 1
         if staging is not None:
-            write_new(staging / file_name, [data])
-            os.utime(staging / file_name, ns=(mtime_ns, mtime_ns))
+            staging.write(file_name, data, mtime_ns)
     if not identity:
         raise _not_whole(path, "it holds no creds.json")
     return path, keys, identity

@@ -55,7 +55,7 @@ class _Run:
         follows = self.base is not None and self.settings.authority == MOVE
         self.now = self.base.made_at if self.base and follows else self.settings.now
         with result.phase("read"):
-            self.reader = Reader(folder, self.base, self._value_needed)
+            self.reader = Reader(folder, self.base.known() if self.base else None, self._value_needed)
         self.verdicts: dict[str, lid_mapping.Verdict] = {}
         self.left_out: set[Key] = set()
         self.creds = b""

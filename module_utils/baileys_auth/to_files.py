@@ -7,15 +7,12 @@ the app reads them until its cleanup deletes them.
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Mapping
 
 from . import values
 from .archive import save_folder
 from .authority import DATABASE, FILES, Record
-from .durable import make_folder, own_like, remove, sync_folder
 from .errors import AuthStateError, Problem
 from .folder import open_folder
 from .identity import identity_digest
@@ -23,10 +20,9 @@ from .manifest import Entry, Manifest, set_digest
 from .names import CREDS, Key, company_folder
 from .plan import make_plan
 from .reader import Reader
+from .staging import Staging
 from .to_database import differing
 from .transfer import Result, Transfer, counts
-
-_SYNC_EACH = 2000  # above so many new files, one sync of the file systems is faster than one of each file
 
 
 class ToFiles(Transfer):
@@ -63,7 +59,7 @@ class _Run:
         """Everything up to the commit; None in check mode."""
         result = self.result
         with result.phase("read"):
-            present = self._read(self.base)
+            present = self.present = self._read(self.base.known() if self.base else None)
         spared = self._plan(present)
         with result.phase("stage"):
             self._stage(present)
@@ -106,12 +102,12 @@ class _Run:
                 )
             )
 
-    def _read(self, base: Manifest | None) -> dict[Key, Entry]:
+    def _read(self, known: Mapping[Key, Entry] | None) -> dict[Key, Entry]:
         """What the folder holds now. It is not the authority, so nothing in it can stop the way back."""
         if not self.folder.is_dir():
             return {}
         with open_folder(self.folder, self.settings.names) as folder:
-            reader = Reader(folder, base)
+            reader = Reader(folder, known)
             reader.read_all()
         unreadable = set(reader.listing.signatures) - reader.entries.keys()
         foreign = sum(problem.code in ("unknown_files", "foreign") for problem in reader.problems)
@@ -141,7 +137,8 @@ class _Run:
     def _stage(self, present: dict[Key, Entry]) -> None:
         """Write what differs beside the folder. A row that another program spelt in its own way is no difference."""
         plan, result = self.result.plan, self.result
-        mtimes = {key: entry.signature.mtime_ns for key, entry in self._known().items() if entry.signature}
+        known = self.base.known() if self.base else {}
+        mtimes = {key: entry.signature.mtime_ns for key, entry in known.items() if entry.signature}
         self.staging.clear()
         wanted = plan.added | plan.changed | {CREDS}
         for key, text in self.database.values(self.company_id, wanted, len(self.rows)):
@@ -166,13 +163,9 @@ class _Run:
             elif not self.settings.check_mode:
                 result.bytes += self.staging.write(self.names[key], values.to_file(canonical), mtimes.get(key))
 
-    def _known(self) -> dict[Key, Entry]:
-        return {**self.base.left_out, **self.base.entries} if self.base else {}
-
     def _verify(self, spared: set[Key]) -> dict[Key, Entry]:
         """Read back what is in the folder now, and hold it against the rows."""
-        plan = self.result.plan
-        placed = self._read(None if plan.changes else self.base)
+        placed = self._read(self.present)  # what was just read, and the new files
         wrong = differing({key: entry for key, entry in placed.items() if key not in spared}, self.rows)
         if wrong:
             raise AuthStateError(
@@ -194,59 +187,3 @@ class _Run:
             {key: placed[key]._replace(expires_at=self.expiry[key]) for key in self.rows},
             {key: placed[key] for key in spared},
         )
-
-
-class Staging:
-    """New files beside the folder they will be moved into: the same file system, so that a rename is enough."""
-
-    def __init__(self, path: Path, folder: Path) -> None:
-        self._path, self._folder = path, folder
-        self._staged: list[str] = []
-
-    def clear(self) -> None:
-        """Remove what a killed run left."""
-        self._staged = []
-        if self._path.is_dir():
-            for left in self._path.iterdir():
-                remove(left)
-
-    def write(self, name: str, data: bytes, mtime_ns: int | None) -> int:
-        """One new file, not yet synced. `mtime_ns`: when the key was learnt, where the manifest knows it."""
-        if not self._staged:
-            make_folder(self._path)
-        path = self._path / name
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        try:
-            own_like(descriptor, self._folder.parent)
-            with os.fdopen(descriptor, "wb", closefd=False) as file:
-                file.write(data)
-            if mtime_ns is not None:
-                os.utime(descriptor, ns=(mtime_ns, mtime_ns))
-        finally:
-            os.close(descriptor)
-        self._staged.append(name)
-        return len(data)
-
-    def place(self, removed: Iterable[str]) -> None:
-        """Everything staged on disk first, then renamed into the folder; then the keys that are no more."""
-        gone = list(removed)
-        if not (self._staged or gone):
-            return
-        self._sync()
-        make_folder(self._folder)
-        for name in self._staged:
-            os.replace(self._path / name, self._folder / name)
-        for name in gone:
-            remove(self._folder / name)
-        sync_folder(self._folder)
-
-    def _sync(self) -> None:
-        if len(self._staged) > _SYNC_EACH:
-            os.sync()
-            return
-        for name in self._staged:
-            descriptor = os.open(self._path / name, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)

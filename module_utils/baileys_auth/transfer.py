@@ -116,8 +116,8 @@ class Transfer:
                 Problem(
                     "conflict",
                     f"company {company_id}",
-                    f"the {self.destination} hold what the last transfer did not put there, and the {self.source} do not"
-                    f" hold: {counts(plan.conflicts)}",
+                    f"the {self.destination} hold what the last transfer did not put there, and the {self.source} do"
+                    f" not hold: {counts(plan.conflicts)}",
                     f"Keep the {self.source} (the other state is archived first): -e auth_state_conflict={self.source}."
                     f" Keep the {self.destination}: look at both with baileys_auth_info before you choose",
                 )
@@ -143,7 +143,7 @@ class Transfer:
         return Problem(
             "wrong_way",
             f"company {company_id}",
-            f"the {found.store} hold this login ({found.evidence}); copying the {self.source} over them would lose keys",
+            f"the {found.store} hold this login ({found.evidence}); the {self.source} over them would lose keys",
             f"To move the login from the {found.store}: ansible-playbook {playbook}",
         )
 
