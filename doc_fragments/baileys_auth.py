@@ -62,6 +62,14 @@ options:
     description: The name of that flag. C(true) means the database.
     type: str
     default: USE_DATABASE_AUTH_STATE
+  conflict:
+    description:
+      - What to do about keys that neither the last transfer put into a store nor the other one holds, and about a flag
+        that somebody switched by hand.
+      - V(files) and V(database) name the store to keep; the other state is archived first.
+    type: str
+    choices: [fail, files, database]
+    default: fail
   host:
     description:
       - The name under which this host holds a login, so that two hosts sharing a database cannot both take it.

@@ -27,13 +27,6 @@ options:
     type: str
     choices: [keep, move, settle, abandon]
     default: keep
-  conflict:
-    description:
-      - What to do about keys in O(destination) that neither the last transfer put there nor the other store holds.
-      - V(files) and V(database) name the store to keep; the other state is archived in O(backup_dir) first.
-    type: str
-    choices: [fail, files, database]
-    default: fail
   accept_key_loss:
     description: Allow O(authority=abandon) to lose the keys that only the other store holds.
     type: bool
@@ -160,7 +153,6 @@ from ansible.module_utils.baileys_auth import arguments, run
 OPTIONS = {
     "destination": {"type": "str", "required": True, "choices": ["database", "files"]},
     "authority": {"type": "str", "choices": ["keep", "move", "settle", "abandon"], "default": "keep"},
-    "conflict": {"type": "str", "choices": ["fail", "files", "database"], "default": "fail"},
     "accept_key_loss": {"type": "bool", "default": False},
     "lid_mapping_ttl_days": {"type": "float", "default": 7.0},
     "backup_dir": {"type": "path"},

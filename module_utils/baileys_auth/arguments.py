@@ -33,6 +33,7 @@ STORES_OPTIONS: dict[str, dict[str, Any]] = {
     "env_file": {"type": "path", "required": True},
     "flag": {"type": "str", "default": "USE_DATABASE_AUTH_STATE"},
     "host": {"type": "str"},
+    "conflict": {"type": "str", "choices": ["fail", "files", "database"], "default": "fail"},
 }
 
 

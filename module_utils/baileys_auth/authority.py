@@ -59,10 +59,18 @@ def latest(*records: Record | None) -> Record | None:
 
 
 def decide(
-    record: Record | None, flag_store: str, *, folder_exists: bool, row_exists: bool, host: str, where: str
+    record: Record | None,
+    flag_store: str,
+    *,
+    folder_exists: bool,
+    row_exists: bool,
+    host: str,
+    where: str,
+    choice: str | None = None,
 ) -> Authority:
     """The authority of one login. `flag_store`: what the flag in .env makes the app read.
 
+    `choice`: the store an operator named, for when somebody switched the flag by hand.
     Raises AuthStateError when another host holds the login, or when the app would make a new one.
     """
     if record is not None:
@@ -77,6 +85,8 @@ def decide(
             )
         if record.moving_to is not None:
             return Authority(flag_store, "a move is under way, and the flag says so", record)
+        if record.store != flag_store and choice is not None:
+            return Authority(choice, "chosen with auth_state_conflict", record)
         if record.store != flag_store:
             raise AuthStateError(
                 Problem(

@@ -127,7 +127,9 @@ class Database:
     # Reading
 
     def digests(self, company_id: str) -> dict[Key, Row]:
-        """Every row of the login, creds among them."""
+        """Every row of the login, creds among them; none where there are no tables yet."""
+        if not self.has_tables():
+            return {}
         cursor = self._connection.cursor(binary=True)
         cursor.execute(
             self._statement(
@@ -150,7 +152,10 @@ class Database:
         return rows
 
     def has_login(self, company_id: str) -> bool:
-        return self._run("SELECT EXISTS (SELECT FROM {auth} WHERE company_id = %s)", [company_id]).fetchone()[0]
+        return (
+            self.has_tables()
+            and self._run("SELECT EXISTS (SELECT FROM {auth} WHERE company_id = %s)", [company_id]).fetchone()[0]
+        )
 
     def values(self, company_id: str, wanted: Collection[Key], total: int) -> Iterator[tuple[Key, bytes]]:
         """(key, jsonb text) of the wanted rows, in bounded memory. `total`: how many rows the login has."""
@@ -198,6 +203,8 @@ class Database:
 
     def companies(self) -> dict[str, str | None]:
         """{company id: the account's own jid} of every login in the table."""
+        if not self.has_tables():
+            return {}
         return dict(self._run("SELECT company_id, creds -> 'me' ->> 'id' FROM {auth} ORDER BY 1").fetchall())
 
     def identity(self, company_id: str) -> str | None:
@@ -259,6 +266,10 @@ class Database:
             """,
             [[key.type for key in chosen], [key.id for key in chosen], company_id],
         )
+
+    def has_tables(self) -> bool:
+        names = [self._tables[name].as_string(self._connection) for name in ("auth", "keys")]
+        return self._run("SELECT to_regclass(%s) IS NOT NULL AND to_regclass(%s) IS NOT NULL", names).fetchone()[0]
 
     # The record of which store is right
 

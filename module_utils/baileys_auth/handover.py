@@ -16,7 +16,7 @@ from .manifest import Entry, Manifest, ManifestStore
 from .names import Key
 from .plan import count_by_type
 from .reader import Reader
-from .transfer import Result, Settings, current_authority
+from .transfer import FAIL, Result, Settings, current_authority
 
 
 class Handover:
@@ -101,6 +101,7 @@ class Handover:
             folder_exists=self.settings.folder(company_id).is_dir(),
             row_exists=True,  # nobody can tell; the record or the flag decides
             host=self.settings.host,
+            choice=None if self.settings.conflict == FAIL else self.settings.conflict,
             where=f"company {company_id}",
         )
 

@@ -18,7 +18,7 @@ from .names import CREDS, LID_MAPPING, Key
 from .names import company_id as canonical_company_id
 from .plan import count_by_type
 from .reader import Reader
-from .transfer import Settings, current_authority
+from .transfer import FAIL, Settings, current_authority
 
 _FOLDER = "company_"
 
@@ -110,6 +110,7 @@ def _inspect_company(
                 folder_exists=settings.folder(company).is_dir(),
                 row_exists=False,
                 host=settings.host,
+                choice=None if settings.conflict == FAIL else settings.conflict,
                 where=f"company {company}",
             )
     files_own = owner is None or owner.store == FILES

@@ -159,6 +159,7 @@ def current_authority(
         row_exists=row_exists,
         host=settings.host,
         where=f"company {company_id}",
+        choice=None if settings.conflict == FAIL else settings.conflict,
     )
 
 
