@@ -22,9 +22,10 @@ sys.path.append(str(PROJECT / "library"))
 def run_module(capsys: pytest.CaptureFixture[str]) -> Callable[..., dict[str, Any]]:
     """``run_module("env_flag", path=…)`` gives the module's result; ``_check``/``_diff`` as ansible-playbook's."""
 
-    def run(name: str, _check: bool = False, _diff: bool = True, **arguments: Any) -> dict[str, Any]:
+    def run(name: str, /, _check: bool = False, _diff: bool = True, **arguments: Any) -> dict[str, Any]:
         module = importlib.import_module(name)
-        given = {**arguments, "_ansible_check_mode": _check, "_ansible_diff": _diff}
+        own = {"check_mode": _check, "diff": _diff, "inject_invocation": True}  # the latter is what -vvv shows
+        given = {**arguments, **{f"_ansible_{name}": value for name, value in own.items()}}
         capsys.readouterr()
         with patch_module_args(given), pytest.raises(SystemExit):
             module.main()

@@ -195,20 +195,20 @@ class Tail:
             yield from self._open()
         if self._file is None:
             return
+        if os.fstat(self._file.fileno()).st_size < self._offset or self._overwritten():
+            yield from self._from_copy()
+            yield from self._restart()
+            return
         yield from self._drain(self._file)
+        self._fingerprint = _fingerprint(self._file, self._offset)
         try:
             status = os.stat(self._path)
         except FileNotFoundError:
             return  # renamed, and the new one is not there yet
         if status.st_ino != self._inode:
-            # Renamed: what was written between the last read and the rename is still in the open file.
+            # Renamed: what was written between the read above and the rename is still in the open file.
             yield from self._drain(self._file, last=True)
             yield from self._restart()
-        elif status.st_size < self._offset or self._overwritten():
-            yield from self._from_copy()
-            yield from self._restart()
-        else:
-            self._fingerprint = _fingerprint(self._file, self._offset)
 
     def _open(self) -> Iterator[str]:
         try:
@@ -333,6 +333,38 @@ class Result:
     unwatched: list[str] = field(default_factory=list)
     marks: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """The module's names for it."""
+        renamed = {"marks": "mark", "forbidden": "forbidden_found"}
+        return {renamed.get(name, name): value for name, value in vars(self).items()}
+
+
+def judge(seen: Result, timeout: float) -> list[Problem]:
+    """What is wrong with it: every missing pattern and every forbidden one, with the lines that tell why. Pure."""
+    problems = []
+    said = [f"{log['process'] or log['path']}: {line}" for log in seen.last_error_lines for line in log["lines"][-3:]]
+    for name in seen.missing:
+        where, why = "the log files", f"{name!r} was not written within {timeout:g} s"
+        if name in seen.unwatched:
+            why = f"{name!r} asks for a process or stream of which no file is watched"
+        elif seen.gaps:
+            why += f" (or was lost: {', '.join(seen.gaps)} was rotated, and its copy was not found)"
+        if said:
+            why += f"; the error logs say: {' | '.join(said)}"
+        remedy = "Check that the process was restarted and sees the flag; then its whole log: pm2 logs --nostream"
+        problems.append(Problem("log_missing", where, why, remedy))
+    for name in dict.fromkeys(each["name"] for each in seen.forbidden):
+        first = next(each for each in seen.forbidden if each["name"] == name)
+        problems.append(
+            Problem(
+                "log_forbidden",
+                f"{first['path']}, line {first['number']} since the mark",
+                f"{name!r} was written {seen.counts[name]} times, first: {first['line']}",
+                "Read the log around it; if the login is affected, roll back",
+            )
+        )
+    return problems
 
 
 def watch(

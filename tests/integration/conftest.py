@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -13,22 +14,39 @@ import pytest
 PROJECT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture(scope="session")
-def pm2_tools() -> Path:
-    """The folder with the ``pm2`` of sandbox/tools; its lock file's digest names the cached installation."""
-    source = PROJECT / "sandbox" / "tools"
-    lock = source / "package-lock.json"
-    cached = PROJECT / ".cache" / f"tools-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
-    if not (cached / "node_modules/.bin/pm2").exists():
+def _npm_ci(name: str, files: dict[str, str]) -> Path:
+    """The folder of an installation from these files (package.json and its lock), made once for each content."""
+    digest = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:12]
+    cached = PROJECT / ".cache" / f"{name}-{digest}"
+    if not cached.exists():
         # Beside, then renamed: an interrupted or parallel run never leaves half an installation.
-        cached.parent.mkdir(exist_ok=True)
         building = cached.with_name(f"{cached.name}.{os.getpid()}")
-        building.mkdir()
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(source / name, building)
+        building.mkdir(parents=True)
+        for file, content in files.items():
+            (building / file).write_text(content)
         subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--silent"], cwd=building, check=True)
         try:
             building.rename(cached)
         except OSError:
             shutil.rmtree(building)
-    return cached / "node_modules/.bin"
+    return cached
+
+
+@pytest.fixture(scope="session")
+def pm2_tools() -> Path:
+    """The folder with the ``pm2`` that sandbox/tools pins."""
+    source = PROJECT / "sandbox" / "tools"
+    files = {name: (source / name).read_text() for name in ("package.json", "package-lock.json")}
+    return _npm_ci("tools", files) / "node_modules/.bin"
+
+
+@pytest.fixture(scope="session")
+def dotenv_package() -> Path:
+    """A folder from which Node finds the ``dotenv`` that the bot's lock file pins, alone."""
+    name = "node_modules/dotenv"
+    entry = json.loads((PROJECT / "sandbox/bot/package-lock.json").read_text())["packages"][name]
+    root = {"dependencies": {"dotenv": entry["version"]}}
+    return _npm_ci("dotenv", {
+        "package.json": json.dumps(root),
+        "package-lock.json": json.dumps({"lockfileVersion": 3, "requires": True, "packages": {"": root, name: entry}}),
+    })  # fmt: skip
