@@ -25,6 +25,13 @@ from .transfer import Result, Settings
 
 Answer = dict[str, Any]
 _SHOWN = 20
+# What to do about what PostgreSQL says, by SQLSTATE.
+_REMEDIES = {
+    "42P01": "Apply the SQL migration: baileys_auth_schema, or deploy.yml with auth_state_manage_schema=true",
+    "42501": "Give the role the rights in docs/least-privilege.sql",
+    "54000": "An index covers a value that is too large for it: drop that index",
+    "55P03": "Something holds a lock on the tables: look at pg_stat_activity, then run again",
+}
 
 
 def module(options: dict[str, Any], work: Callable[[AnsibleModule], Answer]) -> None:
@@ -40,10 +47,10 @@ def module(options: dict[str, Any], work: Callable[[AnsibleModule], Answer]) -> 
     except Exception as error:  # psycopg's own; any other goes on
         answer = {"problems": [_from_psycopg(error, "the database").as_dict()], "failed": True}
     answer.setdefault("changed", False)
-    if answer.get("problems") and answer.pop("failed", False):
-        instance.fail_json(msg=_message(answer["problems"]), **_masked(answer))
     for warning in answer.pop("warnings", []):
         instance.warn(mask(warning))
+    if answer.get("problems") and answer.pop("failed", False):
+        instance.fail_json(msg=_message(answer["problems"]), **_masked(answer))
     instance.exit_json(**_masked(answer))
 
 
@@ -244,7 +251,7 @@ def _from_psycopg(error: Exception, where: str) -> Problem:
         "database_error",
         where,
         f"PostgreSQL refused ({state or 'no answer'}): {text}",
-        "Nothing was kept, the transaction was rolled back. Mend it and run again",
+        f"Nothing was kept, the transaction was rolled back. {_REMEDIES.get(state, 'Mend it and run again')}",
     )
 
 
