@@ -1,40 +1,51 @@
 #!/bin/sh
-# Lays out, from a folder with bot/ and previous/: the app's git origin, its checkout one commit behind,
-# and a copy that the simulated network runs from. Says "install" when that copy lacks its dependencies.
-# Arguments: that folder, origin, branch, checkout, folder of the network.
+# Lays out the app afresh, whatever was there: its git origin, its checkout one commit behind, and beside it two folders
+# that stay with their dependencies: one that the simulated network runs from (the newest commit), and one of the
+# commit before. Says which of these lack their dependencies.
+# Arguments: tar file with bot/ and previous/, origin, branch, checkout, network's folder, previous commit's folder.
 set -eu
-source=$1 origin=$2 branch=$3 checkout=$4 network=$5
+package=$1 origin=$2 branch=$3 checkout=$4 network=$5 previous=$6
 
 # None of the user's own settings: hooks, signing, templates.
 export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_SYSTEM=/dev/null
 export GIT_AUTHOR_NAME='Bot developers' GIT_AUTHOR_EMAIL=bot@example.com
 export GIT_COMMITTER_NAME="$GIT_AUTHOR_NAME" GIT_COMMITTER_EMAIL="$GIT_AUTHOR_EMAIL"
 
-work=$source/work
-git init --quiet --initial-branch="$branch" "$work"
-git init --quiet --bare --initial-branch="$branch" "$origin"
+source=$checkout.source
+rm -rf "$source" "$origin" "$checkout"
+mkdir -p -m 0700 "$source/work"
+tar --extract --file="$package" --directory="$source" --no-same-owner
+rm "$package"
 
 publish() { # date, message
-  git -C "$work" add --all
-  GIT_AUTHOR_DATE=$1 GIT_COMMITTER_DATE=$1 git -C "$work" commit --quiet --message="$2"
-  git -C "$work" push --quiet "$origin" "HEAD:refs/heads/$branch"
+  git -C "$source/work" add --all
+  GIT_AUTHOR_DATE=$1 GIT_COMMITTER_DATE=$1 git -C "$source/work" commit --quiet --message="$2"
+  git -C "$source/work" push --quiet "$origin" "HEAD:refs/heads/$branch"
 }
 
-cp -a "$source/bot/." "$work"
-cp -a "$source/previous/." "$work"
+empty() { # folder, name that stays
+  mkdir -p "$1"
+  find "$1" -mindepth 1 -maxdepth 1 ! -name "$2" -exec rm -rf {} +
+}
+
+keep() { # folder, commit's files, name
+  # npm writes this file last: where it is, an installation is whole.
+  if ! cmp -s "$2/package-lock.json" "$1/package-lock.json" || ! [ -e "$1/node_modules/.package-lock.json" ]; then
+    echo "$3"
+  fi
+  empty "$1" node_modules
+  tar --create --directory="$2" --exclude=./.git . | tar --extract --directory="$1"
+}
+
+git init --quiet --initial-branch="$branch" "$source/work"
+git init --quiet --bare --initial-branch="$branch" "$origin"
+cp -a "$source/bot/." "$source/previous/." "$source/work"
 publish 2025-10-06T09:00:00Z 'The login in files, or in the database'
 git clone --quiet --branch="$branch" "$origin" "$checkout"
+keep "$previous" "$source/work" previous
 
-find "$work" -mindepth 1 -maxdepth 1 ! -name .git -exec rm -rf {} +
-cp -a "$source/bot/." "$work"
+empty "$source/work" .git
+cp -a "$source/bot/." "$source/work"
 publish 2025-10-07T09:00:00Z 'Context cache, and newer dependencies'
-
-mkdir -p "$network"
-# npm writes this file last: where it is, an installation is whole.
-if ! cmp -s "$source/bot/package-lock.json" "$network/package-lock.json" ||
-  ! [ -e "$network/node_modules/.package-lock.json" ]; then
-  echo install
-fi
-find "$network" -mindepth 1 -maxdepth 1 ! -name node_modules -exec rm -rf {} +
-cp -a "$source/bot/." "$network"
+keep "$network" "$source/bot" network
 rm -rf "$source"

@@ -32,6 +32,15 @@ def open_to_all(path: Path) -> bool:
     return all(folder.stat().st_mode & 0o001 for folder in (path, *path.parents) if folder.exists())
 
 
+def runs_on(data: Path) -> bool:
+    """Tell whether the server that the data name as theirs is running: a process of that id may be another by now."""
+    try:
+        server = (data / "postmaster.pid").read_text().split()[0]
+        return os.path.samefile(f"/proc/{server}/cwd", data)
+    except (OSError, IndexError):
+        return False
+
+
 folder = Path(os.path.realpath(sys.argv[1]))
 programs, parts = find_programs(sys.argv[2])
 print(
@@ -40,6 +49,7 @@ print(
             "root": os.geteuid() == 0,
             "folder": str(folder),
             "made": folder.is_dir(),
+            "running": runs_on(folder / "data"),
             "initialised": (folder / "data").is_dir(),
             "folder_open": open_to_all(folder.parent),
             "programs": programs,
