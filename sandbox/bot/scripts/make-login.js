@@ -76,14 +76,13 @@ const party = new Party({ creds, keys }, (node) => world.answer(node, login));
 
 const contacts = addresses.map((me) => world.createContact(me));
 for (const contact of contacts) await talk(contact);
-const phones = contacts.filter(({ jid }) => !jid.includes(':99@'));
-await talkInGroup(`120363041234${String(random(1e6)).padStart(6, '0')}@g.us`, phones.slice(0, 4));
-await talkInGroup(`${options.contact}-1612345678@g.us`, phones.slice(2, 6));
-for (const contact of phones.slice(0, 2)) await say(contact, plain('My day'), 'status@broadcast');
+await talkInGroup(`120363041234${String(random(1e6)).padStart(6, '0')}@g.us`, [contacts[0], contacts[1], contacts[3]]);
+await talkInGroup(`${options.contact}-1612345678@g.us`, [contacts[2], contacts[4], contacts[5]]);
+for (const contact of contacts.slice(0, 2)) await say(contact, plain('My day'), 'status@broadcast');
 party.close();
 
 await keepAppState();
-await keepTokens(phones.slice(0, 4));
+await keepTokens(contacts.slice(0, 4));
 await saveCreds();
 await keepCustomers(wanted > 1000 ? Math.floor((wanted - files()) / 12) : 0);
 await keepStrangers(RECENT_STRANGERS, 0);

@@ -1,11 +1,13 @@
 // Contacts write to a login at a steady rate, and every message is accounted for at the end.
 import { randomInt } from 'node:crypto';
 import { plain } from '../whatsapp/message.js';
+import { loginJid } from './world.js';
 
 /** libsignal's words for a message that this login has decrypted before. */
 const DECRYPTED_BEFORE = /Key used already|Received message with old counter/;
 
 const SETTLE_MS = 30_000;
+const ANSWERS_MS = 3_000;
 
 export class Traffic {
   #world;
@@ -13,6 +15,7 @@ export class Traffic {
   #errors = {};
   #unreadable = 0;
   #firstDue = 0;
+  #lastEvent = 0;
   #stopped = false;
 
   constructor(world, login, { rate, seconds }) {
@@ -27,10 +30,16 @@ export class Traffic {
   async run() {
     const listeners = {
       acknowledged: (item, error) => this.#acknowledged(item, error),
-      answered: (id) => { const message = this.#messages.get(id); if (message) message.answered = true; },
+      answered: (id) => { if (this.#messages.has(id)) this.#messages.get(id).answered = true; },
       unreadable: () => { this.#unreadable += 1; },
     };
-    for (const [event, listener] of Object.entries(listeners)) this.#world.on(event, listener);
+    for (const [event, listener] of Object.entries(listeners)) {
+      listeners[event] = (...details) => {
+        this.#lastEvent = Date.now();
+        listener(...details);
+      };
+      this.#world.on(event, listeners[event]);
+    }
     try {
       await this.#send();
       const deadline = Date.now() + SETTLE_MS;
@@ -55,8 +64,9 @@ export class Traffic {
   }
 
   async #send() {
-    const contacts = (await this.#world.atomically(() => this.#world.acquaintances(this.login)));
-    const groups = this.#world.groups(this.login).filter(({ id, members }) => id.endsWith('@g.us') && members.length);
+    const groups = this.#world.groups(this.login);
+    const contacts = await this.#world.atomically(() => this.#world.acquaintances(this.login));
+    await this.#acquaint([...contacts, ...groups.flatMap(({ members }) => members)]);
     const started = Date.now();
     const total = Math.round(this.rate * this.seconds);
     for (let number = 0; number < total && !this.#stopped; number += 1) {
@@ -74,6 +84,27 @@ export class Traffic {
     this.lasted = (Date.now() - started) / 1000;
   }
 
+  /**
+   * Who never talked with the login says so much first, and waits for the answer. libsignal loses
+   * messages when both sides begin at once: an attempt with the wrong one of two sessions alters
+   * it, and is stored. WhatsApp's phones then ask for a retry; these would only count a failure.
+   */
+  async #acquaint(contacts) {
+    const open = new Set();
+    const answered = (id) => open.delete(id);
+    this.#world.on('answered', answered);
+    for (const contact of new Set(contacts)) {
+      await this.#world.atomically(async () => {
+        if (await contact.hasSession(loginJid(this.login))) return;
+        open.add((await this.#world.write(contact, this.login, plain('Good day'))).id);
+      });
+    }
+    const deadline = Date.now() + SETTLE_MS;
+    while (open.size && Date.now() < deadline && !this.#stopped) await pause(100);
+    this.#world.off('answered', answered);
+    if (open.size) throw new Error('The login does not answer');
+  }
+
   #acknowledged(item, error) {
     const message = this.#messages.get(item.id);
     if (!message) return;
@@ -85,8 +116,11 @@ export class Traffic {
     }
   }
 
+  /** Something still waits; or answers are on their way: a killed bot may owe some for ever. */
   #unsettled() {
-    return [...this.#messages.values()].some(({ outcome, answered }) => !outcome || (outcome === 'decrypted' && !answered));
+    const messages = [...this.#messages.values()];
+    if (messages.some(({ outcome }) => !outcome)) return true;
+    return messages.some(({ answered }) => !answered) && Date.now() - this.#lastEvent < ANSWERS_MS;
   }
 
   report() {

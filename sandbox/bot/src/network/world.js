@@ -105,12 +105,11 @@ export class World extends EventEmitter {
     return this.#know(Contact.create(this.#journal, user(me.id), me, (node) => this.answer(node)));
   }
 
-  /** The contacts that share a session with a login; a login without any gets five. */
+  /** The contacts that share a session with a login; for a login without any, five new ones. */
   async acquaintances(login) {
     const found = [];
     for (const contact of this.#contacts.values()) if (await contact.hasSession(loginJid(login))) found.push(contact);
-    if (found.length) return found;
-    return [1, 2, 3, 4, 5].map((number) => this.contact(`7997${user(login.me.id).slice(-6)}${number}`));
+    return found.length ? found : [1, 2, 3, 4, 5].map((number) => this.contact(`7997${user(login.me.id).slice(-6)}${number}`));
   }
 
   createGroup(id, login, members) {

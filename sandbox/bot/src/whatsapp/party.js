@@ -31,6 +31,8 @@ function watched(store) {
 export class Party {
   #store;
   #withoutLid = new Set();
+  #learnt = new Set();
+  #groups = new Map();
 
   /** @param query sends an iq node and resolves with its result node */
   constructor({ creds, keys }, query) {
@@ -78,9 +80,10 @@ export class Party {
   /** As Baileys does on receipt: a LID sender's envelope names the phone number. */
   async #learnMapping(stanza, author) {
     const pn = stanza.attrs.participant_pn ?? stanza.attrs.sender_pn;
-    if (!pn) return;
+    if (!pn || this.#learnt.has(author)) return;
     await this.repository.lidMapping.storeLIDPNMappings([{ lid: author, pn }]);
     await this.repository.migrateSession(pn, author);
+    this.#learnt.add(author);
   }
 
   /** A message node to one user: {tag: message, participants: [to: enc]}. */
@@ -111,10 +114,13 @@ export class Party {
 
   /** Devices in a group that take part in its sender keys, but for our own. */
   async members(group) {
-    const info = getBinaryNodeChild(await this.query(groupQuery(group)), 'group');
-    const own = [this.creds.me.id, this.creds.me.lid].map((jid) => jidDecode(jid)?.user);
-    return getBinaryNodeChildren(info, 'participant').map((node) => node.attrs.jid)
-      .filter((jid) => !isHosted(jid) && !own.includes(jidDecode(jid).user));
+    if (!this.#groups.has(group)) {
+      const info = getBinaryNodeChild(await this.query(groupQuery(group)), 'group');
+      const own = [this.creds.me.id, this.creds.me.lid].map((jid) => jidDecode(jid)?.user);
+      this.#groups.set(group, getBinaryNodeChildren(info, 'participant').map((node) => node.attrs.jid)
+        .filter((jid) => !isHosted(jid) && !own.includes(jidDecode(jid).user)));
+    }
+    return this.#groups.get(group);
   }
 
   /** A new session with a contact's newest bundle, as after an identity change. */
