@@ -25,13 +25,13 @@ setup .venv: ## Make .venv with everything that the controller and the tests nee
 .PHONY: demo
 demo: sandbox ## Build the sandbox and carry out the runbook on it
 	ansible-playbook deploy.yml
-	@printf '\n%s\n' \
-	  'The bot now runs on the database. To go on from here:' \
-	  '  .venv/bin/ansible-playbook deploy.yml                             again: nothing changes' \
-	  '  .venv/bin/ansible-playbook rollback.yml                           back to files, with every key' \
+	@printf '%s\n' '' \
+	  'To go on from here:' \
+	  '  .venv/bin/ansible-playbook deploy.yml                               again: nothing changes' \
+	  '  .venv/bin/ansible-playbook rollback.yml                             back to the files, with every key' \
 	  '  .venv/bin/ansible-playbook rollback.yml -e rollback_source=backup   back to the backup' \
-	  '  make clean                                                        stop and remove the sandbox' \
-	  $(if $(SANDBOX),'The playbooks find this sandbox by: export SANDBOX=$(SANDBOX)')
+	  '  make clean                                                          stop it all and remove it' \
+	  $(if $(SANDBOX),'They find this sandbox by: export SANDBOX="$(SANDBOX)"')
 
 .PHONY: sandbox
 sandbox: setup ## Build the sandbox: the bot as it is before the runbook

@@ -1,6 +1,6 @@
 """Print as JSON the host's own Node.js and npm, and whether the sandbox has what it needs already.
 
-Arguments: the sandbox's folder of programs, which does not count as the host's; that of its tools; the lock file's checksum.
+Arguments: the sandbox's folder of programs, which are not the host's; that of its tools; the lock file's checksum.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ bin_dir, tools_dir = Path(sys.argv[1]), Path(sys.argv[2])
 
 
 def ask(node: str | None) -> dict[str, object]:
-    """Return the major version and the path by a Node.js's own word: the one on the PATH may be a stand-in of a version manager."""
+    """Return a Node.js's version and place by its own word: on the PATH may be a version manager's stand-in."""
     script = "JSON.stringify({major: +process.versions.node.split('.')[0], node: process.execPath})"
     answer = node and subprocess.run([node, "-p", script], capture_output=True, text=True, check=False)
     return json.loads(answer.stdout) if answer and answer.returncode == 0 else {"major": 0, "node": ""}
