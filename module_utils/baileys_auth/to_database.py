@@ -162,6 +162,7 @@ class _Run:
         if problems:
             raise AuthStateError(problems)
         partners = {key.id: entry.partner or "" for key, entry in reader.entries.items() if key.type == LID_MAPPING}
+        self.transfer.check_identity(company_id, self.base, reader.identity)
         self.result.warnings += consistency.warnings(reader.creds, reader.entries.keys(), partners)
 
     def _plan(self) -> None:

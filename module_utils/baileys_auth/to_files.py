@@ -63,6 +63,7 @@ class _Run:
         spared = self._plan(present)
         with result.phase("stage"):
             self._stage(present)
+        self.transfer.check_identity(self.company_id, self.base, result.identity)
         result.keys = len(self.rows) - 1
         result.digest = set_digest(self.rows)
         self.transfer.settle_conflicts(self.company_id, result.plan)

@@ -123,6 +123,20 @@ class Transfer:
                 )
             )
 
+    def check_identity(self, company_id: str, base: Manifest | None, identity: str) -> None:
+        """Raise AuthStateError when the source holds another login than the last transfer moved."""
+        if base is not None and base.identity not in ("", identity) and self.settings.conflict != self.source:
+            raise AuthStateError(
+                Problem(
+                    "identity_changed",
+                    f"company {company_id}",
+                    f"the {self.source} hold another login than the one that was moved: its identity has changed,"
+                    " as when an app finds no login and makes a new one",
+                    f"If the phone was paired again on purpose, keep the {self.source}:"
+                    f" -e auth_state_conflict={self.source}. If not, the {self.destination} hold the login that works",
+                )
+            )
+
     def record(self, company_id: str, authority: Authority) -> Record:
         """Write down, in the caller's transaction, that the move to the destination is under way (or not)."""
         moving_to = self.destination if self.settings.authority == MOVE else None
