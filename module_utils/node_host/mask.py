@@ -21,7 +21,7 @@ _RULES = re.compile(
   | (?P<named>\b(?:[\w-]{0,40}(?:password|passwd|secret|token|api_?key|supabase_key|service_key))
         ["']?\s*[=:]\s*["']?)[^\s"',;&]+
   | (?P<jwt>\beyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?)
-  | (?P<buffer><Buffer(?:\ [0-9a-f]{2})+[^>]*>)                             # how Node prints bytes
+  | (?P<buffer><Buffer(?:\ [0-9a-f]{2})+[^<>]*>)                           # how Node prints bytes
   | (?P<array>\[\s*(?:[0-9]{1,3}\s*,\s*){15,}[0-9]{1,3}\s*\])                # bytes as a JSON array
   | (?P<keep>
         (?<![0-9A-Za-z])[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}(?![0-9A-Za-z])       # UUID

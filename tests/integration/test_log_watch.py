@@ -87,7 +87,8 @@ def test_fails_with_what_is_missing_and_forbidden(
     assert result["seconds"] < 3, "a forbidden line ends the wait"
 
     assert not run_module("log_watch", state="matched", report_only=True, **asked).get("failed")
-    checked = run_module("log_watch", state="matched", _check=True, **asked)
+    checked = run_module("log_watch", state="matched", _check=True, **{**asked, "forbidden": []})
+    assert len(checked["missing"]) == 2
     assert not checked.get("failed")
     assert checked["seconds"] < 0.5
 

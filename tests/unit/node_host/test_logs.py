@@ -200,6 +200,23 @@ def test_rotated_while_it_is_watched(log: Path, rotate: Any) -> None:
     assert since(tail.mark()) == []
 
 
+def test_emptied_while_it_is_watched_and_grown_beyond_that_place_before_the_next_look(log: Path) -> None:
+    tail = logs.Tail(logs.mark({"path": str(log)}))
+    assert list(tail.lines()) == []
+    write(log, "one\n")
+    copytruncate(log)
+    write(log, "a new line that is longer than all of the old ones\n")
+    assert list(tail.lines()) == ["one", "a new line that is longer than all of the old ones"]
+
+
+def test_a_line_that_the_rotation_cut_off_counts(log: Path) -> None:
+    tail = logs.Tail(logs.mark({"path": str(log)}))
+    write(log, "killed in the midst of")
+    assert list(tail.lines()) == []
+    rename(log)
+    assert list(tail.lines()) == ["killed in the midst of"]
+
+
 def test_renamed_and_not_made_anew_yet(log: Path) -> None:
     tail = logs.Tail(logs.mark({"path": str(log)}))
     assert list(tail.lines()) == []
@@ -331,5 +348,5 @@ def test_last_lines(log: Path, tmp_path: Path) -> None:
 
 
 def test_a_long_line_is_masked_before_it_is_cut(log: Path) -> None:
-    write(log, "x" * 495 + " 79686484488\n")
+    write(log, "x" * 493 + " 79686484488\n")
     assert "796864" not in logs.last_lines(log, 1)[0]
