@@ -46,8 +46,6 @@ for (const [store, options, signal] of [['files', {}, 'SIGINT'], ['database', ne
     await until('a new connection', async () => (await sandbox.bot('/health')).companies[0].connection === 'open');
     assert.equal(await sandbox.ask(CONTACT, 'Still there'), 'Answer to: Still there');
     assert.equal(await bot.stop('SIGINT'), 0);
-    assert.doesNotMatch(bot.output, /\d{10}/, 'a phone number is in the log');
-    assert.doesNotMatch(bot.output, /privKey|chainKey|Buffer/, 'key material is in the log');
   });
 }
 
@@ -107,6 +105,7 @@ test('a store that fails is no message that fails', needsDatabase, async (t) => 
   const sandbox = await Sandbox.create(t, { store: 'database' });
   await sandbox.startNetwork();
   const bot = await sandbox.startBot();
+  assert.equal(await sandbox.ask(CONTACT, 'Well'), 'Answer to: Well');
   await sandbox.sql.query('ALTER TABLE whatsapp_keys RENAME TO away');
   await sandbox.network('/messages', { phone: CONTACT, message: 'During the outage' });
   await bot.prints('Auth state store failed');

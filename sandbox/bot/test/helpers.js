@@ -35,6 +35,7 @@ async function freePort() {
 class Process {
   constructor(script, { cwd, env = {}, args = [] }) {
     this.output = '';
+    this.script = script;
     this.child = spawn(process.execPath, [join(root, script), ...args], { cwd, env: { PATH: process.env.PATH, ...env } });
     for (const stream of [this.child.stdout, this.child.stderr]) {
       stream.setEncoding('utf8').on('data', (chunk) => { this.output += chunk; });
@@ -50,6 +51,12 @@ class Process {
     this.child.kill(signal);
     return this.ended;
   }
+}
+
+/** Whatever a test is about: no phone number and no key in the log of a process. */
+function assertDiscreet({ script, output }) {
+  assert.doesNotMatch(output, /\d{10}/, `a phone number in the log of ${script}`);
+  assert.doesNotMatch(output, /ephemeralKeyPair|chainKey|privKey:|rootKey/, `key material in the log of ${script}`);
 }
 
 export class Sandbox {
@@ -81,6 +88,7 @@ export class Sandbox {
       await this.sql.end();
     }
     rmSync(this.folder, { recursive: true });
+    this.#processes.filter(({ script }) => script.startsWith('src/')).forEach(assertDiscreet);
   }
 
   get databaseUrl() {

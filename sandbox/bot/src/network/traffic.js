@@ -6,6 +6,7 @@ import { loginJid } from './world.js';
 /** libsignal's words for a message that this login has decrypted before. */
 const DECRYPTED_BEFORE = /Key used already|Received message with old counter/;
 
+/** Without any event for so long, what still waits counts as waiting. */
 const SETTLE_MS = 30_000;
 const ANSWERS_MS = 3_000;
 
@@ -42,8 +43,8 @@ export class Traffic {
     }
     try {
       await this.#send();
-      const deadline = Date.now() + SETTLE_MS;
-      while (Date.now() < deadline && this.#unsettled()) await pause(100);
+      this.#lastEvent = Date.now();
+      while (this.#unsettled() && Date.now() - this.#lastEvent < SETTLE_MS) await pause(100);
     } finally {
       for (const [event, listener] of Object.entries(listeners)) this.#world.off(event, listener);
       this.finished = true;

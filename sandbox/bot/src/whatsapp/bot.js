@@ -9,7 +9,7 @@ import { CLOSED, Connection } from './connection.js';
 import { answerTo, plain, textOf, wantsAnswer } from './message.js';
 import { DecryptionError, Party } from './party.js';
 
-const RECONNECT_MS = 1000;
+const RECONNECT_MS = [1000, 2000, 5000, 10_000];
 const RECEIPT_TIMEOUT_MS = 10_000;
 
 const STORE_LINE = {
@@ -26,6 +26,7 @@ export class Bot {
   #connection;
   #last = Promise.resolve();
   #closing = false;
+  #attempts = 0; // to connect, since the last success
   #receipts = new Map(); // message id -> what to call with its receipt's error, if any
   #sent = new Map(); // message id -> {jid, content}, while a receipt may ask for it again
   #responses = new Map(); // phone or LID user -> text
@@ -96,7 +97,9 @@ export class Bot {
   async #reopen() {
     this.connection = 'connecting';
     while (!this.#closing) {
-      await new Promise((resolve) => { setTimeout(resolve, RECONNECT_MS); });
+      const delay = RECONNECT_MS[Math.min(this.#attempts, RECONNECT_MS.length - 1)];
+      this.#attempts += 1;
+      await new Promise((resolve) => { setTimeout(resolve, delay); });
       if (this.#closing) return;
       try {
         await this.#inOrder(() => this.#open());
@@ -113,6 +116,7 @@ export class Bot {
     this.#connection = connection;
     if (connection.end) return connection.end;
     this.connection = 'open';
+    this.#attempts = 0;
     console.log(`✅ Company ${this.companyId} connected`);
     connection.on('node', (node) => this.#inOrder(() => this.#handle(connection, node)).catch((error) => {
       console.error(`❌ ${error.message}`);

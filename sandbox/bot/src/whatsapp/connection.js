@@ -28,7 +28,8 @@ export class Connection extends EventEmitter {
     super();
     this.#socket = socket;
     socket.on('message', (data) => {
-      this.#incoming = this.#incoming.then(async () => this.#handle(await decodeBinaryNode(data)));
+      this.#incoming = this.#incoming.then(async () => this.#handle(await decodeBinaryNode(data)))
+        .catch((error) => this.#close(CLOSED.lost, error.message));
     });
     socket.on('error', (error) => this.#close(CLOSED.lost, error.message || error.code));
     socket.on('close', () => this.#close(CLOSED.lost, 'Connection Terminated by Server'));
