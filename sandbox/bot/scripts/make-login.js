@@ -3,12 +3,13 @@
 // talked with go into the network's folder of state; no network may be running on that folder.
 //
 //   node scripts/make-login.js --sessions DIR --network-state DIR [--company 962302] [--files 337]
-//                              [--phone 79990000001] [--contact 79001234567] [--seed 1]
+//                              [--phone 79990962302] [--contact 79001234567] [--seed 1]
 //
-// --contact is one of the phones that already talked with the bot. The seed fixes names and
-// ages, never keys. Beyond 1000 files half of the rest are customers with sessions, copied
+// --phone is the login's own number, by default made of the company's. --contact is one of the phones
+// that already talked with the bot. The seed fixes names and ages, never keys. Several companies may
+// share a network and its contacts. Beyond 1000 files half of the rest are customers with sessions, copied
 // from a real one: weight for measuring, not conversations.
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, readdirSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -36,15 +37,15 @@ const { values: options } = parseArgs({
     'network-state': { type: 'string' },
     company: { type: 'string', default: '962302' },
     files: { type: 'string', default: '337' },
-    phone: { type: 'string', default: '79990000001' },
+    phone: { type: 'string' },
     contact: { type: 'string', default: '79001234567' },
     seed: { type: 'string', default: '1' },
   },
 });
 
-/** Reproducible numbers (mulberry32). */
+/** Reproducible numbers (mulberry32), others for each company. */
 function numbers(seed) {
-  let state = seed;
+  let state = createHash('sha256').update(seed).digest().readInt32LE();
   return (below) => {
     state = (state + 0x6d2b79f5) | 0;
     let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
@@ -58,7 +59,9 @@ if (!options.sessions || !options['network-state']) throw new Error('--sessions 
 const folder = join(options.sessions, `company_${options.company}`);
 if (existsSync(folder)) throw new Error(`${folder} is there already`);
 const wanted = Number(options.files);
-const random = numbers(Number(options.seed));
+const random = numbers(`${options.seed}/${options.company}`);
+const digits = (count) => String(random(10 ** count)).padStart(count, '0');
+const ownPhone = options.phone ?? `7999${options.company.replace(/\D/g, '').padStart(7, '0').slice(-7)}`;
 const lidUser = () => String(102_000_000_000_000 + random(2 ** 31) * 100 + random(100));
 
 const started = performance.now();
@@ -74,10 +77,10 @@ world.register(publicLogin(creds, preKeys));
 const login = world.login(creds.me.id);
 const party = new Party({ creds, keys }, (node) => world.answer(node, login));
 
-const contacts = addresses.map((me) => world.createContact(me));
+const contacts = addresses.map((me) => world.meet(me));
 for (const contact of contacts) await talk(contact);
-await talkInGroup(`120363041234${String(random(1e6)).padStart(6, '0')}@g.us`, [contacts[0], contacts[1], contacts[3]]);
-await talkInGroup(`${options.contact}-1612345678@g.us`, [contacts[2], contacts[4], contacts[5]]);
+await talkInGroup(`120363${digits(6)}${digits(6)}@g.us`, [contacts[0], contacts[1], contacts[3]]);
+await talkInGroup(`${options.contact}-16${digits(8)}@g.us`, [contacts[2], contacts[4], contacts[5]]);
 for (const contact of contacts.slice(0, 2)) await say(contact, plain('My day'), 'status@broadcast');
 party.close();
 
@@ -98,7 +101,7 @@ process.exit(0);
 
 function newCreds() {
   const fresh = initAuthCreds();
-  const me = { id: `${options.phone}:12@s.whatsapp.net`, lid: `${lidUser()}:12@lid`, name: 'Студия красоты' };
+  const me = { id: `${ownPhone}:12@s.whatsapp.net`, lid: `${lidUser()}:12@lid`, name: 'Студия красоты' };
   return {
     ...fresh,
     me,

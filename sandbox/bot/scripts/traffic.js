@@ -1,7 +1,7 @@
 // Has the contacts write to a login at a steady rate, then prints as JSON what became of each
 // message. SIGINT or SIGTERM ends the sending early; the account is still made.
 //
-//   node scripts/traffic.js [--network http://127.0.0.1:3901] [--rate 30] [--seconds 20] [--login 79990000001]
+//   node scripts/traffic.js [--network http://127.0.0.1:3901] [--rate 30] [--seconds 20] [--login 79990962302]
 //
 // Exit code 1: a message was lost, or could not be decrypted.
 import { setTimeout as pause } from 'node:timers/promises';

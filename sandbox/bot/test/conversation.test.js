@@ -89,6 +89,20 @@ test('a second process on the same login replaces the first (440)', async (t) =>
   await first.prints('closed: 440 Stream Errored (conflict)');
 });
 
+test('two companies share a network and its contacts', async (t) => {
+  const sandbox = await Sandbox.create(t);
+  makeLoginIn(sandbox.sessions, sandbox.networkState, '--company', '111111');
+  await sandbox.startNetwork();
+  const bot = await sandbox.startBot();
+  await bot.prints('Company 111111 connected');
+  for (const company of [COMPANY, '111111']) {
+    await sandbox.bot('/send', { phone: CONTACT, message: `From ${company}`, company_id: company });
+    await until('the answer', async () => (
+      await sandbox.bot(`/last-response?phone=${CONTACT}&company_id=${company}`)).response === `Answer to: From ${company}`);
+  }
+  allDecrypted(await sandbox.traffic(20, 1));
+});
+
 test('in database mode a folder without a row gets a new login', needsDatabase, async (t) => {
   const sandbox = await Sandbox.create(t, { store: 'database' });
   mkdirSync(join(sandbox.sessions, 'company_111111'));

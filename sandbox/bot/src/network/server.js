@@ -191,7 +191,7 @@ function enrol(world, login) {
   if (!world.groups(registered).length) {
     const members = [1, 2, 3].map((number) => world.contact(`7998${owner.slice(-6)}${number}`));
     world.createGroup(`1203630${owner}@g.us`, registered, members);
-    world.createGroup(`${owner}-1612345678@g.us`, registered, members);
+    world.createGroup(`${owner.slice(-11)}-1612345678@g.us`, registered, members);
   }
   return owner;
 }

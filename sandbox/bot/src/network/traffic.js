@@ -151,4 +151,4 @@ export class Traffic {
 
 const pause = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
 const pick = (list) => list[randomInt(list.length)];
-const newPhone = () => `7999${String(randomInt(10 ** 7)).padStart(7, '0')}`;
+const newPhone = () => `7996${String(randomInt(10 ** 7)).padStart(7, '0')}`;

@@ -101,6 +101,11 @@ export class World extends EventEmitter {
     return this.createContact({ id: address });
   }
 
+  /** The contact with this number, or a new one with this number and address. */
+  meet(me) {
+    return this.#contacts.get(this.#names.get(user(me.id))) ?? this.createContact(me);
+  }
+
   createContact(me) {
     return this.#know(Contact.create(this.#journal, user(me.id), me, (node) => this.answer(node)));
   }

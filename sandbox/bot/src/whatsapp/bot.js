@@ -33,7 +33,7 @@ export class Bot {
 
   constructor(companyId) {
     this.companyId = companyId;
-    this.connection = 'closed';
+    this.connection = 'offline';
   }
 
   get health() {
@@ -75,6 +75,7 @@ export class Bot {
       console.log('🔌 NETWORK_URL is not set: nothing is sent or received');
       return;
     }
+    this.connection = 'connecting';
     while (!this.#closing) {
       const { code, reason } = await this.#connected();
       if (this.#closing) return;
