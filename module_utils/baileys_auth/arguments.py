@@ -17,6 +17,7 @@ from .names import Names
 from .names import company_id as canonical_company_id
 from .transfer import Settings
 
+_MOST_DAYS = 36_500
 DATABASE_OPTIONS: dict[str, dict[str, Any]] = {
     "conninfo": {"type": "str", "no_log": True},
     "schema": {"type": "str", "default": "public"},
@@ -40,6 +41,16 @@ STORES_OPTIONS: dict[str, dict[str, Any]] = {
 def settings(params: dict[str, Any], *, check_mode: bool) -> Settings:
     """The settings of one run. Raises AuthStateError for options that contradict each other."""
     sessions_dir = Path(params["sessions_dir"])
+    days = params.get("lid_mapping_ttl_days", 7.0)
+    if not 0 <= days <= _MOST_DAYS:
+        raise AuthStateError(
+            Problem(
+                "lid_mapping_ttl_days",
+                "lid_mapping_ttl_days",
+                f"{days} is no number of days from 0 (all are kept) to {_MOST_DAYS}",
+                "Correct auth_state_lid_mapping_ttl_days",
+            )
+        )
     return Settings(
         sessions_dir=sessions_dir,
         state_dir=Path(params["state_dir"]),
@@ -48,7 +59,7 @@ def settings(params: dict[str, Any], *, check_mode: bool) -> Settings:
         flag_store=flag_store(params["env_file"], params["flag"]),
         names=names(params),
         now=time.time(),
-        lid_mapping_ttl_days=params.get("lid_mapping_ttl_days", 7.0),
+        lid_mapping_ttl_days=days,
         authority=params.get("authority", "keep"),
         conflict=params.get("conflict", "fail"),
         accept_key_loss=params.get("accept_key_loss", False),

@@ -16,12 +16,14 @@ TC_TOKEN_INDEX = Key("tctoken", "__index")
 def errors(creds: Mapping[str, Any], keys: Collection[Key]) -> list[str]:
     """What makes the login unusable."""
     app_state_key = creds.get("myAppStateKeyId")
-    if app_state_key and Key("app-state-sync-key", app_state_key) not in keys:
+    if app_state_key and Key("app-state-sync-key", str(app_state_key)) not in keys:
         return ["creds.myAppStateKeyId names an app-state-sync-key that is not there"]
     return []
 
 
-def warnings(creds: Mapping[str, Any], keys: Collection[Key], mappings: Mapping[str, str]) -> list[str]:
+def warnings(
+    creds: Mapping[str, Any], keys: Collection[Key], mappings: Mapping[str, str], tc_token_index: Any
+) -> list[str]:
     """What Baileys repairs or tolerates. `mappings`: lid-mapping id -> the user it names."""
     found = []
     next_pre_key = creds.get("nextPreKeyId")
@@ -32,6 +34,9 @@ def warnings(creds: Mapping[str, Any], keys: Collection[Key], mappings: Mapping[
         found.append(
             f"{halves} of {len(mappings)} {LID_MAPPING}s have no other half; Baileys asks WhatsApp for those again"
         )
+    tokens = missing_tc_tokens(tc_token_index, keys)
+    if tokens:
+        found.append(f"{tokens} jid(s) of the tctoken index have no tctoken; Baileys gets new ones")
     return found
 
 

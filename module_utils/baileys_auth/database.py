@@ -257,6 +257,18 @@ class Database:
             [company_id, creds.decode("utf-8")],
         )
 
+    def keep(self, company_id: str, keys: Iterable[Key]) -> None:
+        """Take the expiry off these rows."""
+        chosen = list(keys)
+        self._run(
+            """
+            UPDATE {keys} AS present SET expires_at = NULL, updated_at = now()
+              FROM unnest(%s::text[], %s::text[]) AS kept (key_type, key_id)
+             WHERE company_id = %s AND present.key_type = kept.key_type AND present.key_id = kept.key_id
+            """,
+            [[key.type for key in chosen], [key.id for key in chosen], company_id],
+        )
+
     def delete(self, company_id: str, keys: Iterable[Key]) -> None:
         chosen = list(keys)
         self._run(

@@ -52,7 +52,10 @@ class Folder:
                 if is_leftover(name):
                     listing.leftovers.append(name)
                     continue
-                status = entry.stat(follow_symlinks=False)
+                try:
+                    status = entry.stat(follow_symlinks=False)
+                except FileNotFoundError:
+                    continue  # the app deleted it just now
                 if not stat.S_ISREG(status.st_mode) or has_control_character(name):
                     listing.problems.append(self._foreign(name, status.st_mode))
                     continue

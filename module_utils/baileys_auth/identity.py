@@ -26,4 +26,5 @@ def identity_digest(creds: dict[str, Any]) -> str:
 def account(creds: dict[str, Any]) -> str | None:
     """`creds.me.id`, the account's own jid; None before the phone was paired."""
     me = creds.get("me")
-    return me.get("id") if isinstance(me, dict) else None
+    jid = me.get("id") if isinstance(me, dict) else None
+    return jid if isinstance(jid, str) else None

@@ -169,7 +169,8 @@ def _files(
         report.problems += problems
         mappings = {key.id: entry.partner or "" for key, entry in reader.entries.items() if key.type == LID_MAPPING}
         report.warnings += [
-            f"company {company}: {each}" for each in consistency.warnings(reader.creds, reader.entries.keys(), mappings)
+            f"company {company}: {each}"
+            for each in consistency.warnings(reader.creds, reader.entries.keys(), mappings, reader.tc_token_index)
         ]
     elif problems:
         report.warnings.append(f"company {company}: its old files are no whole login any more")

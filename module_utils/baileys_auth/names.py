@@ -110,7 +110,7 @@ class Names:
         if key == CREDS:
             return CREDS_FILE
         file_name = _encode(f"{key.type}-{key.id}.json")
-        if self.parse(file_name) != key or len(file_name.encode("utf-8")) > _NAME_MAX:
+        if self.parse(file_name) != key or is_leftover(file_name) or len(file_name.encode("utf-8")) > _NAME_MAX:
             raise ValueError(f"no Baileys file name stands for a key of type {key.type!r} with this id")
         return file_name
 

@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from . import values
+from .consistency import TC_TOKEN_INDEX
 from .errors import AuthStateError, Problem
 from .folder import Folder, Listing, trusted
 from .identity import account, identity_digest
 from .manifest import Entry
 from .names import CREDS, CREDS_FILE, LID_MAPPING, Key
 
+_ALWAYS = (CREDS, TC_TOKEN_INDEX)  # read also when they did not change: what they say of other keys is checked
 _PATIENCE = 3  # so many torn files are waited for; a folder with more is damaged, not being written
 
 # (key, canonical value, the file's own bytes, digest)
@@ -43,6 +45,7 @@ class Reader:
         self.problems: list[Problem] = list(self.listing.problems)
         self.creds: dict[str, Any] = {}
         self.identity = ""
+        self.tc_token_index: Any = None
         self.files_read = 0
         self.bytes_read = 0
         self._known = known or {}
@@ -73,7 +76,7 @@ class Reader:
                 trust
                 and before is not None
                 and before.signature == signature
-                and key != CREDS
+                and key not in _ALWAYS
                 and not self._wanted(key, before.digest)
             ):
                 self.entries[key] = before
@@ -93,6 +96,8 @@ class Reader:
             self.entries[key] = entry
             if key == CREDS:
                 self._read_creds(canonical)
+            elif key == TC_TOKEN_INDEX:
+                self.tc_token_index = values.load(canonical)
             take(key, canonical, data, entry)
 
     def _read_creds(self, canonical: bytes) -> None:

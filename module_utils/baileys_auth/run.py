@@ -43,7 +43,7 @@ def module(options: dict[str, Any], work: Callable[[AnsibleModule], Answer]) -> 
     except HostError as error:
         answer = {"problems": [problem.as_dict() for problem in error.problems], "failed": True}
     except OSError as error:
-        instance.fail_json(msg=f"{mask(str(error.filename or 'the disk'))}: {error.strerror}", problems=[])
+        answer = {"problems": [_from_os(error).as_dict()], "failed": True}
     except Exception as error:  # psycopg's own; any other goes on
         answer = {"problems": [_from_psycopg(error, "the database").as_dict()], "failed": True}
     answer.setdefault("changed", False)
@@ -68,6 +68,9 @@ def transfer(instance: AnsibleModule) -> Answer:
                 result, changed = work(company)
             except HostError as error:
                 problems += error.problems
+                continue
+            except OSError as error:
+                problems.append(_from_os(error))
                 continue
             except Exception as error:  # psycopg's own, whose text names tables and columns, never values
                 problems.append(_from_psycopg(error, f"company {company}"))
@@ -146,6 +149,9 @@ def backup(instance: AnsibleModule) -> Answer:
                 changed, facts = False, {"backups": listed, "originals": [str(path) for path in backups.originals()]}
         except HostError as error:
             problems += error.problems
+            continue
+        except OSError as error:
+            problems.append(_from_os(error))
             continue
         answer["changed"] = answer["changed"] or changed
         answer["companies"][company] = facts
@@ -239,6 +245,16 @@ def _diff(companies: dict[str, Answer], destination: str) -> dict[str, str]:
             changed = f", {count['changed']} of them changed" if count["changed"] else ""
             after.append(line.format(kept + count["added"]) + changed)
     return {"before": "\n".join(before) + "\n", "after": "\n".join(after) + "\n"}
+
+
+def _from_os(error: OSError) -> Problem:
+    """What the file system refused."""
+    return Problem(
+        "disk",
+        str(error.filename or "the disk"),
+        error.strerror or "it cannot be used",
+        "Nothing of this company was changed. Look at the disk and at who owns the folder, then run again",
+    )
 
 
 def _from_psycopg(error: Exception, where: str) -> Problem:

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from . import consistency, lid_mapping, values
 from .archive import save_rows
 from .authority import DATABASE, FILES, Record
-from .database import Row, Stage
+from .database import Database, Row, Stage
 from .errors import AuthStateError, Problem
 from .folder import Folder, open_folder
 from .manifest import Entry, Manifest, set_digest
@@ -17,7 +17,7 @@ from .names import CREDS, LID_MAPPING, Key
 from .names import company_id as canonical_company_id
 from .plan import make_plan
 from .reader import Reader
-from .transfer import MOVE, RehearsalError, Result, Transfer, counts
+from .transfer import MOVE, RehearsalError, Result, Settings, Transfer, counts
 
 _DAY = 86_400.0  # seconds
 
@@ -26,6 +26,16 @@ class ToDatabase(Transfer):
     """One transaction per company, verified inside it: the database holds the old state or the new one, whole."""
 
     source, destination = FILES, DATABASE
+
+    def __init__(self, settings: Settings, database: Database) -> None:
+        super().__init__(settings, database)
+        self._logins: dict[str, str | None] | None = None
+
+    def logins(self) -> dict[str, str | None]:
+        """{company id: the account's own jid} of the rows that there were and of the folders read since."""
+        if self._logins is None:
+            self._logins = self.database.companies()
+        return self._logins
 
     def run(self, company_id: str) -> Result:
         result = Result(company_id)
@@ -58,7 +68,9 @@ class _Run:
             self.reader = Reader(folder, self.base.known() if self.base else None, self._value_needed)
         self.verdicts: dict[str, lid_mapping.Verdict] = {}
         self.left_out: set[Key] = set()
+        self.expiring: set[Key] = set()
         self.creds = b""
+        self.largest: tuple[Key, bytes] | None = None
 
     def copy(self) -> Record:
         """Everything up to the commit. Raises RehearsalError in check mode, where the first change would be made."""
@@ -68,6 +80,8 @@ class _Run:
         self._check_login()
         self._plan()
         if self.settings.check_mode:
+            with result.phase("rehearse"):
+                self._rehearse()
             raise RehearsalError
         with result.phase("merge"):
             self._merge(staged)
@@ -104,8 +118,11 @@ class _Run:
     def _judge_mappings(self, read: dict[Key, bytes]) -> None:
         """The TTL rule. A mapping that is past its TTL but has its row (aged since) is left as it is."""
         reader = self.reader
+        latest = time.time_ns()  # a clock that was wrong must not make a mapping live for years
         learnt = {
-            key.id: lid_mapping.Learnt(entry.partner or "", reader.listing.signatures[key].mtime_ns)
+            key.id: lid_mapping.Learnt(
+                entry.partner or "", max(0, min(reader.listing.signatures[key].mtime_ns, latest))
+            )
             for key, entry in reader.entries.items()
             if key.type == LID_MAPPING
         }
@@ -130,16 +147,21 @@ class _Run:
     def _expiry(self, key: Key) -> float | None:
         return self.verdicts[key.id].expires_at if key.type == LID_MAPPING else None
 
-    def _same(self, key: Key, digest: bytes) -> bool:
-        """Whether the row is right: its value, and no expiry on a key that must live."""
-        row = self.rows.get(key)
-        return row is not None and row.digest == digest and (row.expires_at is None or self._expiry(key) is not None)
+    def _must_live(self, key: Key) -> bool:
+        """Whether the row must lose its expiry: its user has a session since, or somebody else put it there."""
+        return self.rows[key].expires_at is not None and self._expiry(key) is None
 
     def _stage(self, stage: Stage | None, key: Key, canonical: bytes, entry: Entry) -> None:
         if key == CREDS:
             self.creds = canonical
-        elif stage is not None and not self._same(key, entry.digest):
+            return
+        row = self.rows.get(key)
+        if row is not None and row.digest == entry.digest:
+            return
+        if stage is not None:
             stage.add(key, canonical, self._expiry(key))
+        elif self.largest is None or len(canonical) > len(self.largest[1]):
+            self.largest = key, canonical
 
     # Checking and planning
 
@@ -150,20 +172,21 @@ class _Run:
             Problem("inconsistent", str(reader.folder.path), each, "Restore the folder from a backup that has it")
             for each in consistency.errors(reader.creds, reader.entries.keys())
         ]
-        for elsewhere, account in self.database.companies().items():
+        for elsewhere, account in self.transfer.logins().items():
             if elsewhere == company_id:
                 continue
             if _same_company(elsewhere, company_id):
                 problems.append(_twice(company_id, "the database knows it under a second spelling of its id"))
             elif account is not None and account == reader.account:
-                problems.append(
-                    _twice(company_id, "the same account (creds.me.id) is another company's in the database")
-                )
+                problems.append(_twice(company_id, f"company {elsewhere} has the same account (creds.me.id)"))
+        self.transfer.logins()[company_id] = reader.account
         if problems:
             raise AuthStateError(problems)
         partners = {key.id: entry.partner or "" for key, entry in reader.entries.items() if key.type == LID_MAPPING}
         self.transfer.check_identity(company_id, self.base, reader.identity)
-        self.result.warnings += consistency.warnings(reader.creds, reader.entries.keys(), partners)
+        self.result.warnings += consistency.warnings(
+            reader.creds, reader.entries.keys(), partners, reader.tc_token_index
+        )
 
     def _plan(self) -> None:
         result, reader, now = self.result, self.reader, time.time()
@@ -177,10 +200,9 @@ class _Run:
             self.left_out,
             not_missed={key for key, entry in (self.base.entries if self.base else {}).items() if _expired(entry, now)},
         )
-        # Rows the TTL rule put an expiry on, of keys that must live now.
-        expiring = {key for key in plan.unchanged if not self._same(key, digests[key])}
-        plan.unchanged -= expiring
-        plan.changed |= expiring
+        self.expiring = {key for key in plan.unchanged if self._must_live(key)}
+        plan.unchanged -= self.expiring
+        plan.changed |= self.expiring
         self._confirm_conflicts(plan.conflicts)
         result.plan = plan
         result.keys, result.bytes = len(digests) - 1, reader.bytes_read
@@ -208,11 +230,27 @@ class _Run:
             self.database.write_creds(self.company_id, self.creds)
         if staged:
             self.database.merge(self.company_id)
+        if self.expiring:
+            self.database.keep(self.company_id, self.expiring)
+
+    def _rehearse(self) -> None:
+        """Try the largest value on the real table, whose indexes may not take it; the transaction is rolled back."""
+        plan = self.result.plan
+        if not self.database.has_tables():
+            return
+        if CREDS in plan.added or CREDS in plan.changed:
+            self.database.write_creds(self.company_id, self.creds)
+        if self.largest is not None:
+            key, canonical = self.largest
+            with self.database.stage() as stage:
+                stage.add(key, canonical, self._expiry(key))
+            self.database.merge(self.company_id)
 
     def _verify(self) -> None:
         """Value by value: the database holds what the files hold, and nothing else."""
         rows = self.database.digests(self.company_id) if self.result.plan.changes else self.rows
         wrong = differing(self.kept, {key: row.digest for key, row in rows.items()})
+        wrong |= {key for key, row in rows.items() if row.expires_at is not None and self._expiry(key) is None}
         if wrong:
             raise AuthStateError(
                 Problem(

@@ -7,9 +7,13 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from bot_host import BotHost
+from postgresql_server import Server, TestDatabase, running
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -50,3 +54,34 @@ def dotenv_package() -> Path:
         "package.json": json.dumps(root),
         "package-lock.json": json.dumps({"lockfileVersion": 3, "requires": True, "packages": {"": root, name: entry}}),
     })  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Server]:
+    """A PostgreSQL server of this session's own."""
+    with running() as server:
+        yield server
+
+
+@pytest.fixture
+def database(postgresql: Server) -> Iterator[TestDatabase]:
+    """A fresh database with the tables as baileys_auth_schema makes them."""
+    made = postgresql.create()
+    yield made
+    postgresql.drop(made)
+
+
+@pytest.fixture
+def empty_database(postgresql: Server) -> Iterator[TestDatabase]:
+    """A fresh database without any table."""
+    made = postgresql.create(template="template1")
+    yield made
+    postgresql.drop(made)
+
+
+@pytest.fixture
+def bot_host(tmp_path: Path, database: TestDatabase, run_module: Callable[..., dict[str, Any]]) -> BotHost:
+    """A host with the app's folders, on files, with one login of 120 files."""
+    host = BotHost(tmp_path / "host", database.conninfo, run_module)
+    host.make()
+    return host
