@@ -6,36 +6,228 @@ import json
 import re
 import shutil
 import tarfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import psycopg
 import pytest
-from conftest import COMPANY, FLAG, PROCESSES, Sandbox, difference
+from driver import COMPANY, FLAG, PROCESSES, Run, Sandbox
 
-OLD_CONTACT = "79686484488"
-NEW_CONTACTS = (f"7900100200{number}" for number in range(10))
-
-
-@pytest.fixture(autouse=True)
-def _told_in_order(request: pytest.FixtureRequest, copy_of_login: Path) -> None:
-    """The copy is made before the first test; and what follows a failed test would only confuse."""
-    failed = request.session.stash.get(FAILED, None)
-    if failed:
-        pytest.fail(f"not run: {failed} failed before, and this goes on from there", pytrace=False)
+# The first talked with the bot before the tests; the others never did.
+CONTACT = "79001234567"
+STRANGERS = iter(f"7900555010{number}" for number in range(10))
 
 
-FAILED = pytest.StashKey[str]()
+def ends_well(run: Run) -> None:
+    assert run.rc == 0, run.output[-5000:]
+
+
+def extra(**variables: object) -> tuple[str, ...]:
+    return ("-e", json.dumps(variables))
+
+
+def conversations_go_on(sandbox: Sandbox, store: str, identity: str) -> None:
+    """The bot is on this store, with the login that it always had; old and new conversations decrypt both ways."""
+    assert sandbox.health()["store"] == store
+    assert sandbox.health()["identity"] == identity
+    assert sandbox.flag_lines() == [f"{FLAG}={'true' if store == 'database' else 'false'}"]
+    for phone in (CONTACT, next(STRANGERS)):
+        assert sandbox.converse(phone, f"from the {store}") == f"Answer to: from the {store}"
 
 
 # --- Before anything ran -----------------------------------------------------------------------------------------
 
 
-def test_check_mode_tells_and_changes_nothing(sandbox: Sandbox) -> None:
+def test_check_mode_tells_and_changes_nothing(sandbox: Sandbox, copy_of_login: Path) -> None:
     with sandbox.unchanged():
         run = sandbox.play("deploy.yml", "--check", "--diff")
-    assert run.rc == 0, run.output[-4000:]
+    ends_well(run)
     assert "check mode, nothing was changed" in run.output
     assert f"+{FLAG}=true" in run.output
     assert re.search(r"files +337 → 337", run.output)
-    assert "session" in run.output
+    assert not (sandbox.app / ".auth-state").exists()
+
+
+# --- A deploy that fails -------------------------------------------------------------------------------------------
+
+
+def test_failure_before_the_stop_leaves_the_bot_running(sandbox: Sandbox) -> None:
+    """The dependencies of the new commit cannot be installed."""
+    working = sandbox.root / "developer"
+    sandbox.git("clone", "--quiet", str(sandbox.root / "origin.git"), str(working), folder=sandbox.root)
+    branch = sandbox.git("branch", "--show-current")
+    sandbox.git("checkout", "--quiet", branch, folder=working)
+    lock = json.loads((working / "package-lock.json").read_text())
+    lock["packages"]["node_modules/pg"]["version"] = "0.0.0-none"
+    (working / "package-lock.json").write_text(json.dumps(lock))
+    sandbox.git("commit", "--quiet", "-am", "Break the lock file", folder=working)
+    sandbox.git("push", "--quiet", "origin", branch, folder=working)
+
+    processes, commit = sandbox.processes(), sandbox.git("rev-parse", "HEAD")
+    run = sandbox.play("deploy.yml")
+    assert run.rc != 0
+    assert "Install its dependencies there" in run.message()
+    assert "The bot was not touched" in run.message()
+    assert sandbox.processes() == processes
+    assert sandbox.git("rev-parse", "HEAD") == commit
+    assert sandbox.flag_lines() == []
+
+    sandbox.git("revert", "--no-edit", "HEAD", folder=working)
+    sandbox.git("push", "--quiet", "origin", branch, folder=working)
+
+
+def test_failure_after_the_switch_brings_the_bot_back_with_every_key(sandbox: Sandbox) -> None:
+    identity, commit = sandbox.health()["identity"], sandbox.git("rev-parse", "HEAD")
+    never = {"database": [{"text": "a line that the bot never prints"}]}
+    run = sandbox.play("deploy.yml", *extra(health_log_expected=never, health_window_seconds=2))
+    assert run.rc != 0
+    assert "a line that the bot never prints" in run.message()
+    assert "Its state was written back to the files" in run.message()
+    assert sandbox.git("rev-parse", "HEAD") == commit
+    conversations_go_on(sandbox, "files", identity)
+
+
+# --- Deploy ----------------------------------------------------------------------------------------------------------
+
+
+def test_deploy(sandbox: Sandbox) -> None:
+    identity, processes = sandbox.health()["identity"], sandbox.processes()
+    run = sandbox.play("deploy.yml", "-vvv")
+    ends_well(run)
+    for words in ("✅ Backup created", "✅ Credentials migrated", "✅ All keys migrated", "✅ Verification passed"):
+        assert words in run.output
+    assert "✅ answer: " in run.output
+    after = sandbox.processes()
+    assert all(after[name][0] != processes[name][0] and after[name][2] == "online" for name in PROCESSES)
+    assert after["whatsapp-network"] == processes["whatsapp-network"]
+    branch = sandbox.git("branch", "--show-current")
+    assert sandbox.git("rev-parse", "HEAD") == sandbox.git("rev-parse", f"origin/{branch}")
+    assert sandbox.git("status", "--porcelain") == ""
+    with psycopg.connect(sandbox.database_url) as connection:
+        assert connection.execute("SELECT company_id FROM whatsapp_auth").fetchall() == [(COMPANY,)]
+        (rows,) = connection.execute("SELECT count(*) FROM whatsapp_keys").fetchone()
+    assert 50 <= rows <= 100
+    conversations_go_on(sandbox, "database", identity)
+
+
+def test_second_deploy_changes_and_restarts_nothing(sandbox: Sandbox) -> None:
+    with sandbox.unchanged():
+        run = sandbox.play("deploy.yml")
+    ends_well(run)
+    assert run.recap()["changed"] == 0
+    assert "nothing had to change" in run.output
+    assert run.seconds <= 25
+
+
+# --- Rollback --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("source", ["files", "backup"])
+def test_rollback_that_loses_keys_is_refused(sandbox: Sandbox, source: str) -> None:
+    """The bot has talked since the cut-over."""
+    with sandbox.unchanged():
+        run = sandbox.play("rollback.yml", "-e", f"rollback_source={source}")
+    assert run.rc != 0
+    assert "accept_key_loss=true" in run.message()
+
+
+def test_check_mode_of_rollback_changes_nothing(sandbox: Sandbox) -> None:
+    with sandbox.unchanged():
+        run = sandbox.play("rollback.yml", "--check", "--diff")
+    ends_well(run)
+    assert f"+{FLAG}=false" in run.output
+
+
+def test_rollback_from_the_database(sandbox: Sandbox) -> None:
+    identity = sandbox.health()["identity"]
+    run = sandbox.play("rollback.yml", "-vvv")
+    ends_well(run)
+    assert "Using file auth state" in run.output
+    conversations_go_on(sandbox, "files", identity)
+
+
+def test_second_rollback_changes_nothing(sandbox: Sandbox) -> None:
+    with sandbox.unchanged():
+        run = sandbox.play("rollback.yml")
+    ends_well(run)
+    assert run.recap()["changed"] == 0
+
+
+def test_deploy_again_with_local_changes_saved(sandbox: Sandbox) -> None:
+    identity = sandbox.health()["identity"]
+    working, branch = sandbox.root / "developer", sandbox.git("branch", "--show-current")
+    (working / "NEWS").write_text("new\n")
+    sandbox.git("add", "NEWS", folder=working)
+    sandbox.git("commit", "--quiet", "-m", "Say what is new", folder=working)
+    sandbox.git("push", "--quiet", "origin", branch, folder=working)
+    worker = sandbox.app / "src" / "worker.js"
+    before = worker.read_text()
+    worker.write_text(f"// a local fix\n{before}")
+    modules = (sandbox.app / "node_modules").stat().st_ino
+
+    ends_well(sandbox.play("deploy.yml", *extra(release_local_changes="patch")))
+
+    assert worker.read_text() == before
+    assert (sandbox.app / "NEWS").read_text() == "new\n"
+    assert (sandbox.app / "node_modules").stat().st_ino == modules, "the lock file had not changed"
+    (patch,) = (sandbox.app / ".auth-state" / "patches").iterdir()
+    assert "+// a local fix" in patch.read_text()
+    conversations_go_on(sandbox, "database", identity)
+
+
+def test_rollback_from_a_backup_after_the_folder_was_removed(sandbox: Sandbox) -> None:
+    identity = sandbox.health()["identity"]
+    shutil.rmtree(sandbox.company)
+    # Without the test message: it would move the ratchets that are compared here.
+    accept = extra(rollback_source="backup", accept_key_loss=True, health_smoke_phone="")
+    run = sandbox.play("rollback.yml", *accept)
+    ends_well(run)
+    newest = max((sandbox.backups / f"company_{COMPANY}").glob("backup_*.tar"))
+    with tarfile.open(newest) as archive:
+        members = {Path(member.name).name: archive.extractfile(member).read() for member in archive if member.isfile()}
+    restored = {path.name: path.read_bytes() for path in sandbox.company.iterdir()}
+    assert {name: members[name] for name in restored} == restored
+    assert sandbox.health()["store"] == "files"
+    assert sandbox.health()["identity"] == identity
+
+
+# --- Nothing of all this said a secret --------------------------------------------------------------------------------
+
+
+def test_no_secret_was_said(sandbox: Sandbox, copy_of_login: Path) -> None:
+    text = "\n".join(sandbox.outputs)
+    secrets = {sandbox.database_url, urlsplit(sandbox.database_url).password, *said_in(sandbox.root / "secrets")}
+    secrets |= key_material(copy_of_login) | key_material(sandbox.company) | phone_numbers(copy_of_login)
+    assert len(secrets) > 300
+    assert sorted(secret for secret in secrets if secret in text) == []
+
+
+def said_in(folder: Path) -> set[str]:
+    """The contents of secret files, and the passwords of the connections among them."""
+    contents = {path.read_text().strip() for path in folder.iterdir()}
+    return contents | {urlsplit(text).password or text for text in contents}
+
+
+def key_material(folder: Path) -> set[str]:
+    """Every value of the login that is long enough to be a key."""
+    found: set[str] = set()
+
+    def walk(value: object) -> None:
+        if isinstance(value, dict):
+            for each in value.values():
+                walk(each)
+        elif isinstance(value, list):
+            for each in value:
+                walk(each)
+        elif isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9+/]{22,}={0,2}", value):
+            found.add(value)
+
+    for path in folder.glob("*.json"):
+        walk(json.loads(path.read_text()))
+    return found
+
+
+def phone_numbers(folder: Path) -> set[str]:
+    """Phone numbers and LIDs, as they stand in file names and in the creds."""
+    names = " ".join(path.name for path in folder.iterdir()) + (folder / "creds.json").read_text()
+    return {number for number in re.findall(r"(?<!\d)\d{10,15}(?!\d)", names) if not number.startswith("17")}
