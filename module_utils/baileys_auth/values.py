@@ -88,6 +88,8 @@ def to_file(canonical_text: bytes) -> bytes:
 
 def _render(text: str, separators: tuple[str, str]) -> str:
     """One JSON text from another, in canonical order."""
+    if _PLAIN_STRING.fullmatch(text):  # every lid-mapping
+        return text
     try:
         value = _DECODER.decode(text)
     except _FractionFoundError:
@@ -116,12 +118,14 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         return found
     if found.get("type") == "Buffer" and isinstance(found.get("data"), list):
         found["data"] = _base64(found["data"])
-    return dict(sorted(found.items(), key=_jsonb_order))
+    # By length, then bytewise, which for UTF-8 is by code point. Two sorts without a call of Python for each name.
+    names = sorted(found)
+    names.sort(key=len if "".join(names).isascii() else _byte_length)
+    return {name: found[name] for name in names}
 
 
-def _jsonb_order(item: tuple[str, Any]) -> tuple[int, bytes]:
-    name = item[0].encode("utf-8", "surrogatepass")
-    return len(name), name
+def _byte_length(name: str) -> int:
+    return len(name.encode("utf-8", "surrogatepass"))
 
 
 def _base64(numbers: list[Any]) -> str:
@@ -166,6 +170,7 @@ class _FractionFoundError(Exception):
 
 # In JSON text, `\\u0000` behind an even number of backslashes is the character; else it is six letters.
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+_PLAIN_STRING = re.compile(r'"[ !#-\[\]-~]*"')  # with nothing to escape
 _SPACED, _COMPACT = (", ", ": "), (",", ":")
 _SPACED_ENCODER, _COMPACT_ENCODER = (
     json.JSONEncoder(ensure_ascii=False, separators=separators, check_circular=False)
