@@ -1,4 +1,4 @@
-"""Stop what runs for the sandbox whose folder is the argument, by the ids that it recorded itself.
+"""Stop what runs for a sandbox, by the ids that it recorded itself. Arguments: its folder, and what: pm2, postgresql.
 
 An id counts only while its process still is what was recorded: ids are used again, after a reboot for example.
 """
@@ -59,10 +59,11 @@ def stop(pids: list[int], how: signal.Signals) -> None:
         print("stopped", *pids)
 
 
-daemon = recorded(pm2_home / "pm2.pid")
-# Its processes: pm2 ends them itself; they come second, should it not have.
-own = [daemon, *(recorded(file) for file in sorted((pm2_home / "pids").glob("*.pid")))]
-stop([pid for pid in own if pid and serves_pm2_home(pid)], signal.SIGTERM)
-server = recorded(data / "postmaster.pid")
-# SIGINT is PostgreSQL's fast shutdown.
-stop([server] if server and serves_data(server) else [], signal.SIGINT)
+if "pm2" in sys.argv[2:]:
+    # Its daemon first, which ends the others itself; they follow, should it not have.
+    files = [pm2_home / "pm2.pid", *sorted((pm2_home / "pids").glob("*.pid"))]
+    stop([pid for pid in map(recorded, files) if pid and serves_pm2_home(pid)], signal.SIGTERM)
+if "postgresql" in sys.argv[2:]:
+    server = recorded(data / "postmaster.pid")
+    # SIGINT is PostgreSQL's fast shutdown.
+    stop([server] if server and serves_data(server) else [], signal.SIGINT)
