@@ -484,7 +484,7 @@ def _longest_rest(watched: dict[int, _Watch], monotonic: float, window: float) -
 
 
 def _ids(processes: Sequence[Process]) -> list[str]:
-    """By number: pm2 takes a name also for a namespace ("default" is everything), and "all" for all."""
+    """By number: pm2 takes a name of digits for a number, "all" for all, and an unknown name for a namespace."""
     return [str(process.pm_id) for process in processes]
 
 

@@ -237,12 +237,14 @@ def test_restart_is_watched_over_the_window(host: Host, pm2_process: Callable[..
     assert up["uptime_ms"] >= 900
 
 
-def test_a_namespace_is_not_taken_for_a_name(host: Host, pm2_process: Callable[..., dict[str, Any]]) -> None:
-    """pm2 stop default stops everything: `default` is also the namespace of all processes."""
-    host.start("good.js", "default")
+def test_a_name_is_not_taken_for_a_number(host: Host, pm2_process: Callable[..., dict[str, Any]]) -> None:
+    """pm2 stop 7 stops number 7, also when another process is named so."""
     host.start("good.js", "bystander")
-    pm2_process("default", state="stopped")
+    name = str(host.entry("bystander")["pm_id"])
+    host.start("good.js", name)
+    pm2_process(name, state="stopped")
     assert host.entry("bystander")["pm2_env"]["status"] == "online"
+    assert host.entry(name)["pm2_env"]["status"] == "stopped"
 
 
 def test_a_crash_loop_is_found_though_pm2_is_content(host: Host, pm2_process: Callable[..., dict[str, Any]]) -> None:
@@ -251,6 +253,7 @@ def test_a_crash_loop_is_found_though_pm2_is_content(host: Host, pm2_process: Ca
     assert result["failed"]
     assert codes(result) == ["pm2_not_up"]
     assert "crash-loops" in result["msg"]
+    assert "status errored" not in result["msg"], "it waited until pm2 gave up"
     assert "Error: no login of 7968***4488" in result["msg"]
     assert "79686484488" not in json.dumps(result)
 
@@ -357,6 +360,12 @@ def test_save_is_private_says_what_else_it_stores_and_forgets_the_flag(
     assert FLAG not in dump.read_text()
     again = pm2_process("bot", state="started", drop_stored=[FLAG], flag=FLAG, save=True)
     assert (again["changed"], again["saved"]) == (False, False)
+
+    # The running process is right, and the saved list alone still has the flag.
+    dump.write_text(dump.read_text().replace('"name":', f'"{FLAG}": "true", "name":', 1))
+    assert FLAG in dump.read_text()
+    assert pm2_process("bot", state="started", drop_stored=[FLAG], flag=FLAG, save=True)["saved"]
+    assert FLAG not in dump.read_text()
 
 
 def test_pm2_errors_never_quote_the_list(host: Host, tmp_path: Path) -> None:
