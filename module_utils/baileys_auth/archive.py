@@ -149,7 +149,7 @@ class Backups:
             )
 
     def _write(self, reader: Reader, now: float) -> Backup:
-        final = self._free_name(now)
+        final = free_name(self.folder, "backup", ".tar", now)
         temporary = self.folder / f".{final.name}.{os.getpid()}.tmp"
         try:
             with _TarWriter(temporary, self.folder) as tar:
@@ -201,14 +201,6 @@ class Backups:
             remove(temporary)
         return backup
 
-    def _free_name(self, now: float) -> Path:
-        stamp = timestamp(now)
-        path, number = self.folder / f"backup_{stamp}.tar", 0
-        while path.exists():
-            number += 1
-            path = self.folder / f"backup_{stamp}-{number}.tar"
-        return path
-
     def _retain(self, keep: int) -> None:
         for backup in self.list()[: -max(keep, 1)]:
             self._delete(backup.archive)
@@ -220,6 +212,16 @@ class Backups:
 
 def timestamp(now: float) -> str:
     return datetime.fromtimestamp(now, timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+
+
+def free_name(folder: Path, kind: str, suffix: str, now: float) -> Path:
+    """`<kind>_<UTC>.…`, with a number behind it where there is one of that second."""
+    stem, number = f"{kind}_{timestamp(now)}", 0
+    path = folder / f"{stem}{suffix}"
+    while path.exists():
+        number += 1
+        path = folder / f"{stem}-{number}{suffix}"
+    return path
 
 
 def _order(path: Path) -> tuple[str, int]:
@@ -284,7 +286,15 @@ class _TarWriter:
 
     def _header(self, prefix: str, name: str, size: int, mtime: int) -> bytes:
         uid, gid = self._owner.st_uid, self._owner.st_gid
-        if not name.isascii() or len(name) > 100 or len(prefix) > 155 or size >= 1 << 33 or max(uid, gid) >= 1 << 21:
+        most = 1 << 33
+        if (
+            not name.isascii()
+            or len(name) > 100
+            or len(prefix) > 155
+            or size >= most
+            or not 0 <= mtime < most
+            or max(uid, gid) >= 1 << 21
+        ):
             info = tarfile.TarInfo(f"{prefix}/{name}" if prefix else name)
             info.size, info.mtime, info.mode, info.uid, info.gid = size, mtime, 0o600, uid, gid
             return info.tobuf(tarfile.PAX_FORMAT)
@@ -306,7 +316,7 @@ def save_rows(database: Database, company_id: str, settings: Settings) -> Path:
     """The rows that lose a conflict, one JSON line each, before they are changed."""
     folder = Backups(settings.backup_dir, company_id).folder
     make_folder(folder)
-    path = folder / f"database_{timestamp(time.time())}.jsonl"
+    path = free_name(folder, "database", ".jsonl", time.time())
     replace_file(path, (json.dumps(row).encode() + b"\n" for row in database.rows(company_id)))
     return path
 
@@ -315,7 +325,7 @@ def save_folder(company_id: str, settings: Settings) -> Path:
     """The files that lose a conflict, whatever they hold, before they are changed."""
     folder = Backups(settings.backup_dir, company_id).folder
     make_folder(folder)
-    path = folder / f"files_{timestamp(time.time())}.tar"
+    path = free_name(folder, "files", ".tar", time.time())
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:

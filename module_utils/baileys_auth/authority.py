@@ -12,7 +12,7 @@ import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from .durable import make_folder, replace_file
+from .durable import locked, make_folder, replace_file
 from .errors import AuthStateError, Problem
 
 FILES, DATABASE = "files", "database"
@@ -125,11 +125,15 @@ class StateFile:
         return Record(**entry) if entry else None
 
     def write(self, company_id: str, record: Record) -> None:
+        make_folder(self._path.parent)
+        with locked(self._path.parent):
+            self._write(company_id, record)
+
+    def _write(self, company_id: str, record: Record) -> None:
         companies = self._load()
         if companies.get(company_id) == asdict(record):
             return
         companies[company_id] = asdict(record)
-        make_folder(self._path.parent)
         replace_file(self._path, [json.dumps({"companies": companies}, indent=1, sort_keys=True).encode() + b"\n"])
 
     def _load(self) -> dict[str, dict]:

@@ -19,8 +19,6 @@ from .plan import make_plan
 from .reader import Reader
 from .transfer import MOVE, RehearsalError, Result, Settings, Transfer, counts
 
-_DAY = 86_400.0  # seconds
-
 
 class ToDatabase(Transfer):
     """One transaction per company, verified inside it: the database holds the old state or the new one, whole."""
@@ -127,8 +125,7 @@ class _Run:
             if key.type == LID_MAPPING
         }
         users = lid_mapping.session_users(reader.listing.files.values())
-        ttl = self.settings.lid_mapping_ttl_days * _DAY
-        self.verdicts = lid_mapping.judge(learnt, users, self.now, ttl)
+        self.verdicts = lid_mapping.judge(learnt, users, self.now, self.settings.lid_mapping_ttl)
         for key_id, verdict in self.verdicts.items():
             key = Key(LID_MAPPING, key_id)
             if verdict.aged and key not in self.rows:

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from typing import Any
 
-from . import values
+from . import consistency, values
 from .archive import save_folder
 from .authority import DATABASE, FILES, Record
 from .errors import AuthStateError, Problem
 from .folder import open_folder
 from .identity import identity_digest
 from .manifest import Entry, Manifest, set_digest
-from .names import CREDS, Key, company_folder
+from .names import CREDS, LID_MAPPING, Key, company_folder
 from .plan import make_plan
 from .reader import Reader
 from .staging import Staging
@@ -46,6 +47,7 @@ class _Run:
         self.transfer, self.company_id, self.result = transfer, company_id, result
         self.settings, self.database = transfer.settings, transfer.database
         self.folder = self.settings.folder(company_id)
+        self.foreign = False
         self.staging = Staging(self.settings.state_dir / "staging" / company_folder(company_id), self.folder)
         with result.phase("database"):
             rows = self.database.digests(company_id)
@@ -66,6 +68,8 @@ class _Run:
         self.transfer.check_identity(self.company_id, self.base, result.identity)
         result.keys = len(self.rows) - 1
         result.digest = set_digest(self.rows)
+        if self.foreign:
+            self._check_places()
         self.transfer.settle_conflicts(self.company_id, result.plan)
         if self.settings.check_mode:
             return None
@@ -111,8 +115,8 @@ class _Run:
             reader = Reader(folder, known)
             reader.read_all()
         unreadable = set(reader.listing.signatures) - reader.entries.keys()
-        foreign = sum(problem.code in ("unknown_files", "foreign") for problem in reader.problems)
-        if foreign:
+        self.foreign = any(problem.code in ("unknown_files", "foreign") for problem in reader.problems)
+        if self.foreign:
             self.result.warnings.append("the folder holds files that are no Baileys keys; they were left alone")
         return {**reader.entries, **{key: Entry(b"unreadable") for key in unreadable}}
 
@@ -138,8 +142,6 @@ class _Run:
     def _stage(self, present: dict[Key, Entry]) -> None:
         """Write what differs beside the folder. A row that another program spelt in its own way is no difference."""
         plan, result = self.result.plan, self.result
-        known = self.base.known() if self.base else {}
-        mtimes = {key: entry.signature.mtime_ns for key, entry in known.items() if entry.signature}
         self.staging.clear()
         wanted = plan.added | plan.changed | {CREDS}
         for key, text in self.database.values(self.company_id, wanted, len(self.rows)):
@@ -155,14 +157,50 @@ class _Run:
                     )
                 ) from None
             if key == CREDS:
-                result.identity = identity_digest(values.load(canonical))
+                self._read_creds(values.load(canonical))
             self.rows[key] = values.digest(canonical)
             if key in present and present[key].digest == self.rows[key]:
                 plan.changed.discard(key)
                 plan.conflicts.discard(key)
                 plan.unchanged.add(key)
             elif not self.settings.check_mode:
-                result.bytes += self.staging.write(self.names[key], values.to_file(canonical), mtimes.get(key))
+                result.bytes += self.staging.write(
+                    self.names[key], values.to_file(canonical), self._learnt(key, self.rows[key])
+                )
+
+    def _read_creds(self, creds: dict[str, Any]) -> None:
+        try:
+            self.result.identity = identity_digest(creds)
+        except ValueError as error:
+            raise AuthStateError(
+                Problem(
+                    "creds_foreign",
+                    f"company {self.company_id}, table whatsapp_auth",
+                    f"these are no creds of a login: {error}",
+                    "Use the files as they are (rollback_source=files) or a backup (rollback_source=backup)",
+                )
+            ) from None
+        # The files get what the app has: no reason to keep it from going back.
+        self.result.warnings += consistency.errors(creds, self.rows.keys())
+
+    def _learnt(self, key: Key, digest: bytes) -> int | None:
+        """The mtime that a lid-mapping's file had, or that its row's expiry speaks of: the TTL rule counts from it."""
+        if key.type != LID_MAPPING:
+            return None
+        before = self.base.known().get(key) if self.base else None
+        if before is not None and before.signature is not None and before.digest == digest:
+            return before.signature.mtime_ns
+        expiry = self.expiry[key]
+        return None if expiry is None else max(0, round((expiry - self.settings.lid_mapping_ttl) * 1e9))
+
+    def _check_places(self) -> None:
+        """A folder of somebody's where a file belongs would stop the copy half way."""
+        for key in self.result.plan.added:
+            path = self.folder / self.names[key]
+            if path.is_dir() and not path.is_symlink():
+                raise AuthStateError(
+                    Problem("foreign", str(path), "it is a folder, where a key belongs", "Move it out of the folder")
+                )
 
     def _verify(self, spared: set[Key]) -> dict[Key, Entry]:
         """Read back what is in the folder now, and hold it against the rows."""

@@ -42,6 +42,11 @@ class Settings:
         return self.sessions_dir / company_folder(company_id)
 
     @property
+    def lid_mapping_ttl(self) -> float:
+        """In seconds."""
+        return self.lid_mapping_ttl_days * 86_400.0
+
+    @property
     def timestamp(self) -> str:
         return datetime.fromtimestamp(self.now, timezone.utc).isoformat(timespec="seconds")
 
@@ -96,6 +101,15 @@ class Transfer:
         found = current_authority(self.settings, self.database, self.state, company_id, row_exists=row_exists)
         if found.store != self.source:
             raise AuthStateError(self._wrong_way(company_id, found))
+        if self.settings.flag_store == self.destination:
+            raise AuthStateError(
+                Problem(
+                    "flag_against_record",
+                    f"company {company_id}",
+                    f"the flag in .env makes the app read the {self.destination}, which this copy would change",
+                    f"Stop the app and switch the flag to the {self.source} first",
+                )
+            )
         return found
 
     def base(self, company_id: str, rows: Mapping[Key, bytes]) -> Manifest | None:

@@ -63,9 +63,24 @@ def postgresql() -> Iterator[Server]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def shared_database(postgresql: Server) -> Iterator[TestDatabase]:
+    """One for all tests that leave the tables as they are; `database` empties it."""
+    made = postgresql.create()
+    yield made
+    postgresql.drop(made)
+
+
 @pytest.fixture
-def database(postgresql: Server) -> Iterator[TestDatabase]:
-    """A fresh database with the tables as baileys_auth_schema makes them."""
+def database(shared_database: TestDatabase) -> TestDatabase:
+    """The tables as baileys_auth_schema makes them, empty."""
+    shared_database.run("TRUNCATE whatsapp_auth, whatsapp_keys, whatsapp_auth_authority")
+    return shared_database
+
+
+@pytest.fixture
+def fresh_database(postgresql: Server) -> Iterator[TestDatabase]:
+    """The same in a database of the test's own, whose tables it may change."""
     made = postgresql.create()
     yield made
     postgresql.drop(made)
