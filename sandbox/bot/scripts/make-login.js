@@ -79,8 +79,8 @@ const party = new Party({ creds, keys }, (node) => world.answer(node, login));
 
 const contacts = addresses.map((me) => world.meet(me));
 for (const contact of contacts) await talk(contact);
-await talkInGroup(`120363${digits(6)}${digits(6)}@g.us`, [contacts[0], contacts[1], contacts[3]]);
-await talkInGroup(`${options.contact}-16${digits(8)}@g.us`, [contacts[2], contacts[4], contacts[5]]);
+await talkInGroup(`120363${digits(6)}${digits(6)}@g.us`, [contacts[1], contacts[3]]);
+await talkInGroup(`${options.contact}-16${digits(8)}@g.us`, [contacts[2], contacts[5]]);
 for (const contact of contacts.slice(0, 2)) await say(contact, plain('My day'), 'status@broadcast');
 party.close();
 

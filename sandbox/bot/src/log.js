@@ -1,5 +1,6 @@
 // One place for what reaches the log files. Phone numbers lose their middle digits, and
 // libsignal's habit of printing whole sessions, private keys included, is reduced to its words.
+import { AsyncLocalStorage } from 'node:async_hooks';
 
 export const mask = (text) =>
   String(text).replace(/\d{7,}/g, (digits) =>
@@ -10,12 +11,24 @@ const plain = (part) => {
   return typeof part === 'object' && part !== null ? '' : String(part);
 };
 
+const SESSION_ERROR = /^Session error:\w+: /;
+const causes = new AsyncLocalStorage();
+
 export function guardConsole() {
   for (const level of ['log', 'info', 'warn', 'error']) {
     const print = console[level].bind(console);
-    console[level] = (...parts) => print(mask(parts.map(plain).filter(Boolean).join(' ')));
+    console[level] = (...parts) => {
+      if (SESSION_ERROR.test(parts[0])) causes.getStore()?.add(parts[0].replace(SESSION_ERROR, ''));
+      print(mask(parts.map(plain).filter(Boolean).join(' ')));
+    };
   }
 }
+
+/** When no session fits, libsignal says why in its log alone. Runs work and gives it those words. */
+export const collectingCauses = (work) => {
+  const found = new Set();
+  return causes.run(found, () => work(found));
+};
 
 const silent = () => {};
 

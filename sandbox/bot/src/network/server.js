@@ -18,15 +18,23 @@ class Line {
   #incoming = Promise.resolve();
 
   constructor(network, socket) {
-    Object.assign(this, { network, socket, login: undefined });
+    Object.assign(this, { network, socket, login: undefined, ready: false });
     socket.on('message', (data) => {
       this.#incoming = this.#incoming.then(() => this.#handle(data)).catch((error) => {
         console.error(`Connection dropped: ${error.message}`);
         socket.close();
       });
     });
-    socket.on('close', () => network.left(this));
     socket.on('error', () => socket.terminate());
+  }
+
+  get open() {
+    return this.socket.readyState === this.socket.OPEN;
+  }
+
+  /** Everything that has arrived is worked off. */
+  settled() {
+    return this.#incoming;
   }
 
   send(node) {
@@ -57,11 +65,12 @@ class Line {
     }
   }
 
-  #authenticate(node) {
+  async #authenticate(node) {
     const login = node.tag === 'login' ? this.network.world.authenticate(node) : undefined;
     if (!login) return this.end({ tag: 'failure', attrs: { reason: '401', location: 'sandbox' } });
     this.login = login;
-    this.network.joined(this);
+    await this.network.joined(this);
+    this.ready = true;
     this.send({ tag: 'success', attrs: { t: String(Math.floor(Date.now() / 1000)) } });
     return this.pump();
   }
@@ -71,7 +80,7 @@ class Line {
     const { world } = this.network;
     await world.atomically(async () => {
       for (const item of world.waiting(this.login)) {
-        if (this.#inFlight.size >= WINDOW || this.socket.readyState !== this.socket.OPEN) return;
+        if (this.#inFlight.size >= WINDOW || !this.open || !this.ready) return;
         if (this.#inFlight.has(item.id)) continue;
         this.#inFlight.add(item.id);
         this.send(await world.deliver(this.login, item));
@@ -96,6 +105,7 @@ export class Network {
   /** @returns the port */
   listen(port) {
     this.#server = createServer((request, response) => this.#serve(request, response));
+    this.#server.keepAliveTimeout = 60_000;
     new WebSocketServer({ server: this.#server }).on('connection', (socket) => new Line(this, socket));
     return new Promise((resolve, reject) => {
       this.#server.once('error', reject);
@@ -110,14 +120,13 @@ export class Network {
     await new Promise((resolve) => { this.#server ? this.#server.close(resolve) : resolve(); });
   }
 
-  joined(line) {
+  /** Takes the place of the login's line before; nothing that it acknowledged is sent again. */
+  async joined(line) {
     const owner = ownerOf(line.login);
-    this.#lines.get(owner)?.end({ tag: 'stream:error', attrs: {}, content: [{ tag: 'conflict', attrs: { type: 'replaced' } }] });
+    const before = this.#lines.get(owner);
     this.#lines.set(owner, line);
-  }
-
-  left(line) {
-    if (line.login && this.#lines.get(ownerOf(line.login)) === line) this.#lines.delete(ownerOf(line.login));
+    if (before?.open) before.end({ tag: 'stream:error', attrs: {}, content: [{ tag: 'conflict', attrs: { type: 'replaced' } }] });
+    await before?.settled();
   }
 
   async #serve(request, response) {
@@ -159,7 +168,7 @@ export class Network {
 
   #status(login) {
     return {
-      login: mask(login.me.id), connected: this.#lines.has(ownerOf(login)),
+      login: mask(login.me.id), connected: Boolean(this.#lines.get(ownerOf(login))?.open),
       waiting: this.world.waiting(login).length, pre_keys: this.world.preKeysLeft(login),
     };
   }

@@ -4,7 +4,7 @@ import { plain } from '../whatsapp/message.js';
 import { loginJid } from './world.js';
 
 /** libsignal's words for a message that this login has decrypted before. */
-const DECRYPTED_BEFORE = /Key used already|Received message with old counter/;
+export const DECRYPTED_BEFORE = /Key used already|Received message with old counter/;
 
 /** Without any event for so long, what still waits counts as waiting. */
 const SETTLE_MS = 30_000;
@@ -53,12 +53,12 @@ export class Traffic {
   }
 
   /**
-   * Every 4th message goes to a group; every 16th is due to be a new contact's first, sent as
+   * Every 5th message goes to a group; every 16th is due to be a new contact's first, sent as
    * soon as the bot has left a one-time pre-key for it (it uploads none while it is down).
    */
   #kindOf(number) {
     if (number % 16 === 1) this.#firstDue += 1;
-    if (number % 4 === 0) return 'group';
+    if (number % 5 === 0) return 'group';
     if (!this.#firstDue || this.#world.preKeysLeft(this.login) < 2) return 'direct';
     this.#firstDue -= 1;
     return 'first';
@@ -72,7 +72,7 @@ export class Traffic {
     const total = Math.round(this.rate * this.seconds);
     for (let number = 0; number < total && !this.#stopped; number += 1) {
       const early = started + (number * 1000) / this.rate - Date.now();
-      if (early > 0) await pause(early);
+      await pause(Math.max(0, early)); // also when late: others want to be served in between
       await this.#world.atomically(async () => {
         const kind = this.#kindOf(number);
         const group = kind === 'group' ? pick(groups) : undefined;

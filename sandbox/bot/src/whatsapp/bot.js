@@ -244,7 +244,7 @@ export class Bot {
   async close() {
     this.#closing = true;
     await this.#last;
-    this.#connection?.close();
+    await this.#connection?.close();
     this.#party?.close();
   }
 }

@@ -5,6 +5,7 @@ import { decodeBinaryNode, encodeBigEndian, encodeBinaryNode, getBinaryNodeChild
 import WebSocket from 'ws';
 
 const QUERY_TIMEOUT_MS = 10_000;
+const GOODBYE_MS = 2_000;
 
 /** What ended a connection, in Baileys' words and with its status codes. */
 export const CLOSED = { lost: 428, loggedOut: 401, replaced: 440 };
@@ -64,8 +65,15 @@ export class Connection extends EventEmitter {
     });
   }
 
-  close() {
-    this.#close(CLOSED.lost, 'Intentional Logout');
+  /** Resolves when the network has read everything that was sent. */
+  async close() {
+    const goodbye = new Promise((resolve) => {
+      this.#socket.once('close', resolve);
+      setTimeout(resolve, GOODBYE_MS).unref();
+    });
+    const open = !this.#end;
+    this.#close(CLOSED.lost, 'Connection Closed');
+    if (open) await goodbye;
   }
 
   #logIn({ me, registrationId, signedIdentityKey }) {

@@ -5,7 +5,7 @@ import {
   getBinaryNodeChild, getBinaryNodeChildren, jidDecode, parseAndInjectE2ESessions, proto,
 } from 'baileys';
 import { makeLibSignalRepository } from 'baileys/lib/Signal/libsignal.js';
-import { baileysLogger as logger } from '../log.js';
+import { baileysLogger as logger, collectingCauses } from '../log.js';
 
 const CIPHERTEXT = proto.WebMessageInfo.StubType.CIPHERTEXT;
 const isHosted = (jid) => jidDecode(jid)?.device === 99;
@@ -69,11 +69,14 @@ export class Party {
   async decrypt(stanza) {
     const { fullMessage, author, decrypt } = decryptMessageNode(
       stanza, this.creds.me.id, this.creds.me.lid ?? '', this.repository, logger);
-    await this.#transaction(async () => {
-      await this.#learnMapping(stanza, author);
-      await decrypt();
+    await collectingCauses(async (causes) => {
+      await this.#transaction(async () => {
+        await this.#learnMapping(stanza, author);
+        await decrypt();
+      });
+      if (fullMessage.messageStubType !== CIPHERTEXT) return;
+      throw new DecryptionError([fullMessage.messageStubParameters[0], ...causes].join(': '));
     });
-    if (fullMessage.messageStubType === CIPHERTEXT) throw new DecryptionError(fullMessage.messageStubParameters[0]);
     return { id: fullMessage.key.id, chat: fullMessage.key.remoteJid, author, message: fullMessage.message };
   }
 
