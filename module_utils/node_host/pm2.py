@@ -231,6 +231,7 @@ class Pm2:
         self._executable = executable
         self._path = os.pathsep.join([*search_path, os.environ.get("PATH") or os.defpath])
         self._timeout = timeout
+        self._labels: set[str] = set()  # names and namespaces in the last list
 
     # ------------------------------------------------------------------------------------------- reading
 
@@ -298,9 +299,11 @@ class Pm2:
         self.daemon()
         done = self._run("jlist")
         try:
-            return parse_jlist(done.stdout, flag, drop)
+            found = parse_jlist(done.stdout, flag, drop)
         except ValueError as error:
             raise _error("pm2_no_list", f"pm2 in {self.home}", str(error), "Try: pm2 jlist; pm2 update") from None
+        self._labels = {label for process in found for label in (process.name, str(process.raw.get("namespace")))}
+        return found
 
     def saved(self, flag: str | None = None) -> dict[str, Any]:
         """What a reboot would bring back: ``{present, mode, processes: {name: {status, stored_flag}}}``."""
@@ -319,18 +322,18 @@ class Pm2:
     def stop(self, processes: Sequence[Process], timeout: float = 30) -> None:
         """Stop these and wait until their pids, and all that descended from them, are really gone."""
         family = procs.with_descendants(process.pid for process in processes if process.pid)
-        self._run("stop", *_ids(processes), timeout=timeout + self._timeout)
+        self._run("stop", *self._targets(processes), timeout=timeout + self._timeout)
         self._wait_gone(processes, family, timeout)
 
     def delete(self, processes: Sequence[Process], timeout: float = 30) -> None:
         """Stop these, forget them, and wait until they are really gone."""
         family = procs.with_descendants(process.pid for process in processes if process.pid)
-        self._run("delete", *_ids(processes), timeout=timeout + self._timeout)
+        self._run("delete", *self._targets(processes), timeout=timeout + self._timeout)
         self._wait_gone(processes, family, timeout)
 
     def restart(self, processes: Sequence[Process]) -> None:
         """pm2's plain restart, which also starts what is stopped; the stored environment stays."""
-        self._run("restart", *_ids(processes))
+        self._run("restart", *self._targets(processes))
 
     def recreate(self, processes: Sequence[Process], drop: Iterable[str], timeout: float = 30) -> None:
         """Delete one name's processes and start it again as it was, minus the variables ``drop``.
@@ -400,6 +403,21 @@ class Pm2:
                 time.sleep(0.1)  # pm2 is about to start it again; do not ask it in a tight loop
 
     # ----------------------------------------------------------------------------------------- internals
+
+    def _targets(self, processes: Sequence[Process]) -> list[str]:
+        """By number, since pm2 takes some names for something else ("all", /…/, x.json, a namespace). But a
+        number it takes for a name or namespace first, so where one is called so it cannot be said safely."""
+        ids = [str(process.pm_id) for process in processes]
+        for number in ids:
+            if number in self._labels:
+                raise _error(
+                    "pm2_number_name",
+                    f"pm2 process {processes[0].name}",
+                    f"another process or namespace is called {number}, which is this one's number in pm2,"
+                    " so that pm2 would act on that one instead",
+                    f"Give what is called {number} a name that is no number: pm2 delete it, then pm2 start it",
+                )
+        return ids
 
     def _pending_path(self, name: str) -> Path:
         plain = "".join(char if char.isalnum() or char in "-_" else "_" for char in name)
@@ -481,11 +499,6 @@ def _longest_rest(watched: dict[int, _Watch], monotonic: float, window: float) -
     """Seconds until the last of the windows that run can be over; 0 when one does not run at all."""
     rests = [watch.since + window - monotonic if watch.since is not None else 0.0 for watch in watched.values()]
     return min([max(rests, default=0.0), *(rest for rest in rests if rest == 0.0)])
-
-
-def _ids(processes: Sequence[Process]) -> list[str]:
-    """By number: pm2 takes a name of digits for a number, "all" for all, and an unknown name for a namespace."""
-    return [str(process.pm_id) for process in processes]
 
 
 def _write_private(path: Path, content: str) -> None:

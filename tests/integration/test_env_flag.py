@@ -55,6 +55,8 @@ PIECES = [
 @example("export\nA=1")
 @example("A=a'b # c")
 @example("A=`'\"`")
+@example("# c\u2028A=1")
+@example("A='x' # c\u2028B=2")
 def test_it_reads_as_dotenv_reads(parse: Callable[[str], dict[str, str]], text: str) -> None:
     assert dotenv.values(text) == parse(text)
 

@@ -237,14 +237,16 @@ def test_restart_is_watched_over_the_window(host: Host, pm2_process: Callable[..
     assert up["uptime_ms"] >= 900
 
 
-def test_a_name_is_not_taken_for_a_number(host: Host, pm2_process: Callable[..., dict[str, Any]]) -> None:
-    """pm2 stop 7 stops number 7, also when another process is named so."""
-    host.start("good.js", "bystander")
-    name = str(host.entry("bystander")["pm_id"])
-    host.start("good.js", name)
-    pm2_process(name, state="stopped")
-    assert host.entry("bystander")["pm2_env"]["status"] == "online"
-    assert host.entry(name)["pm2_env"]["status"] == "stopped"
+def test_a_bystander_is_not_stopped_instead(host: Host, pm2_process: Callable[..., dict[str, Any]]) -> None:
+    """pm2 stop 7 stops what is called 7, not number 7; pm2 stop all and /…/ stop more than what is called so."""
+    host.start("good.js", "all")
+    assert pm2_process("all", state="stopped")["changed"]
+    number = str(host.entry("all")["pm_id"])
+    host.start("good.js", number)
+    assert codes(pm2_process("all", state="restarted")) == ["pm2_number_name"]
+    assert host.entry(number)["pm2_env"]["restart_time"] == 0
+    assert pm2_process(number, state="stopped")["changed"]
+    assert host.entry(number)["pm2_env"]["status"] == "stopped"
 
 
 def test_a_crash_loop_is_found_though_pm2_is_content(host: Host, pm2_process: Callable[..., dict[str, Any]]) -> None:
