@@ -1,0 +1,59 @@
+"""What the project's own files promise: pinned, hashed, no registry's address, and production never by default."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[2]
+REQUIREMENTS = ["requirements.txt", *(f"roles/{role}/files/requirements.txt" for role in ("psycopg", "sandbox_node"))]
+NPM_LOCKS = [f"sandbox/{folder}/package-lock.json" for folder in ("bot", "previous", "tools")]
+
+
+def inventory(*arguments: str, sandbox: Path) -> dict[str, dict[str, object]]:
+    command = [str(Path(sys.executable).with_name("ansible-inventory")), "--list", *arguments]
+    environment = os.environ | {"SANDBOX": str(sandbox)}
+    done = subprocess.run(command, cwd=PROJECT, env=environment, check=True, capture_output=True, text=True)
+    return json.loads(done.stdout)["_meta"]["hostvars"]
+
+
+@pytest.mark.parametrize("file", REQUIREMENTS)
+def test_every_python_package_is_pinned_with_hashes(file: str) -> None:
+    entries = re.split(r"\n(?=\S)", (PROJECT / file).read_text().strip())
+    assert entries
+    for entry in entries:
+        assert re.match(r"[a-z0-9-]+==\S+ .*--hash=sha256:[0-9a-f]{64}", entry, re.S), entry
+
+
+@pytest.mark.parametrize("file", REQUIREMENTS + NPM_LOCKS)
+def test_no_lock_file_names_a_registry(file: str) -> None:
+    text = (PROJECT / file).read_text()
+    assert '"resolved"' not in text
+    assert "index-url" not in text
+    assert "://" not in re.sub(r'"url": "[^"]*"', "", text)  # npm's links to sponsors
+
+
+def test_the_default_inventory_is_the_sandbox_on_this_machine(tmp_path: Path) -> None:
+    """It is known before there is a sandbox, and holds nothing that is reached over a network."""
+    hosts = inventory(sandbox=tmp_path / "none")
+    assert set(hosts) == {"localhost", "sandbox"}
+    assert {host["ansible_connection"] for host in hosts.values()} == {"local"}
+    assert "ansible_host" not in hosts["sandbox"]
+
+
+def test_production_has_to_be_named(tmp_path: Path) -> None:
+    hosts = inventory("--inventory", "inventory/production", sandbox=tmp_path / "none")
+    address = hosts["ai-admin"]["ansible_host"]
+    named = subprocess.run(
+        ["git", "grep", "-l", "-F", str(address)], cwd=PROJECT, check=True, capture_output=True, text=True
+    )
+    outside = [
+        file for file in named.stdout.split() if not file.startswith(("inventory/production/", "docs/", "README"))
+    ]
+    assert outside == []
