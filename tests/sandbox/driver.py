@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import resource
 import subprocess
 import sys
 import time
@@ -32,6 +33,7 @@ class Run:
     rc: int
     output: str
     seconds: float
+    cpu_seconds: float
 
     def recap(self, host: str = "sandbox") -> dict[str, int]:
         """The host's line at the end: ok, changed, failed and so on."""
@@ -79,18 +81,11 @@ class Sandbox:
     def play(self, playbook: str, *arguments: str) -> Run:
         command = [str(Path(sys.executable).with_name("ansible-playbook")), playbook, *arguments]
         environment = os.environ | {"SANDBOX": str(self.root), "ANSIBLE_NOCOLOR": "1"}
-        start = time.monotonic()
-        done = subprocess.run(
-            command,
-            cwd=PROJECT,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        self.outputs.append(done.stdout)
-        return Run(done.returncode, done.stdout, time.monotonic() - start)
+        start, used = time.monotonic(), cpu_seconds()
+        done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
+        output = done.stdout + done.stderr
+        self.outputs.append(output)
+        return Run(done.returncode, output, time.monotonic() - start, cpu_seconds() - used)
 
     def git(self, *arguments: str, folder: Path | None = None) -> str:
         who = ["-c", "user.name=Test", "-c", "user.email=test@example.org"]
@@ -157,6 +152,12 @@ class Sandbox:
         before = self.snapshot()
         yield
         assert difference(before, self.snapshot()) == {}
+
+
+def cpu_seconds() -> float:
+    """What processes started from here have used and ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def files_below(app: Path) -> dict[str, str]:
