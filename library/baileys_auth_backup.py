@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from ansible.module_utils.baileys_auth import arguments, run
+
 DOCUMENTATION = r"""
 module: baileys_auth_backup
 short_description: Back up the files of a Baileys auth state, verify a backup, restore one
@@ -79,14 +81,20 @@ companies:
   returned: always
   type: dict
   contains:
-    archive: {description: Its path, type: str, sample: /opt/ai-admin/baileys_sessions_backup/company_962302/backup_20261122T030000Z.tar}
+    archive:
+      description: Its path
+      type: str
+      sample: /opt/ai-admin/baileys_sessions_backup/company_962302/backup_20261122T030000Z.tar
     files: {description: Files of the login in it, type: int, sample: 337}
     bytes: {description: Their bytes, type: int, sample: 48211}
     sha256: {description: Of the archive, type: str, sample: 9f2b7c}
     digest: {description: Of the set of keys and values, type: str, sample: 1b2e}
     identity: {description: Digest of the login's identity, type: str, sample: 5f0c}
     created: {description: When it was made, type: str, sample: "2026-11-22T03:00:00+00:00"}
-    aside: {description: Where the former folder is kept after a restore, type: str, sample: /opt/ai-admin/.auth-state/aside/company_962302.20261122T030000Z.4711}
+    aside:
+      description: Where the former folder is kept after a restore
+      type: str
+      sample: /opt/ai-admin/.auth-state/aside/company_962302.20261122T030000Z.4711
     backups: {description: With O(state=listed) all that count, type: list, sample: []}
     originals: {description: With O(state=listed) folders of the app's own script, type: list, sample: []}
 problems:
@@ -96,12 +104,13 @@ problems:
   elements: dict
   contains:
     code: {description: A stable name, type: str, sample: torn}
-    where: {description: The file or the table, type: str, sample: /opt/ai-admin/baileys_sessions/company_962302/creds.json}
+    where:
+      description: The file or the table
+      type: str
+      sample: /opt/ai-admin/baileys_sessions/company_962302/creds.json
     problem: {description: What is wrong, type: str, sample: it is no JSON (Expecting value)}
     remedy: {description: What to do, type: str, sample: Restore it from a backup}
 """
-
-from ansible.module_utils.baileys_auth import arguments, run
 
 OPTIONS = {
     "state": {"type": "str", "choices": ["present", "verified", "restored", "listed"], "default": "present"},

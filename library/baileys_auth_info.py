@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from ansible.module_utils.baileys_auth import arguments, run
+
 DOCUMENTATION = r"""
 module: baileys_auth_info
 short_description: Tell where each Baileys auth state is, and whether its stores agree
@@ -53,15 +55,20 @@ companies:
     authority:
       description: The store that is right, what says so, since when, on which host, and where it is moving to.
       type: dict
-      sample: {"store": "files", "evidence": "the record", "since": "2026-11-22T03:00:00+00:00", "host": "bot", "moving_to": null}
+      sample: {"store": "files", "evidence": "the record", "since": "2026-11-22T03:00:00+00:00", "host": "bot",
+              "moving_to": null}
     files:
-      description: The folder, its number of files, keys by type, files left alone, digest of the identity and of the set.
+      description: The folder, its number of files, keys by type, files left alone, digest of the identity and of the
+        set.
       type: dict
-      sample: {"present": true, "count": 337, "by_type": {"creds": 1, "session": 40}, "leftovers": [], "identity": "5f0c", "digest": "1b2e"}
+      sample: {"present": true, "count": 337, "by_type": {"creds": 1, "session": 40}, "leftovers": [],
+              "identity": "5f0c", "digest": "1b2e"}
     database:
-      description: The same of the rows; those past their expiry, and the key types that have one. Null without a database.
+      description: The same of the rows; those past their expiry, and the key types that have one. Null without a
+        database.
       type: dict
-      sample: {"present": true, "count": 75, "by_type": {"session": 40}, "expired": 0, "expiring_types": ["lid-mapping"],
+      sample: {"present": true, "count": 75, "by_type": {"session": 40}, "expired": 0,
+              "expiring_types": ["lid-mapping"],
                "identity": "5f0c", "digest": "1b2e"}
     manifest:
       description: What the last transfer left in both stores. Null before the first.
@@ -104,12 +111,13 @@ problems:
   elements: dict
   contains:
     code: {description: A stable name, type: str, sample: torn}
-    where: {description: The file or the table, type: str, sample: /opt/ai-admin/baileys_sessions/company_962302/creds.json}
+    where:
+      description: The file or the table
+      type: str
+      sample: /opt/ai-admin/baileys_sessions/company_962302/creds.json
     problem: {description: What is wrong, type: str, sample: it is no JSON (Expecting value)}
     remedy: {description: What to do, type: str, sample: Restore it from a backup}
 """
-
-from ansible.module_utils.baileys_auth import arguments, run
 
 
 def main() -> None:

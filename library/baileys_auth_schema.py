@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+from ansible.module_utils.baileys_auth import arguments, run
+
 DOCUMENTATION = r"""
 module: baileys_auth_schema
 short_description: Check the tables of the database auth state, and create the missing ones
 description:
-  - Checks C(whatsapp_auth), C(whatsapp_keys), their functions and C(whatsapp_auth_authority), this project's own record.
+  - Checks C(whatsapp_auth), C(whatsapp_keys), their functions and C(whatsapp_auth_authority), this project's own
+    record.
   - Creates what is missing, closed to everybody but the owner and, on Supabase, C(service_role).
   - Never changes what is there, unless O(harden) tells it to.
 options:
@@ -84,12 +87,13 @@ problems:
   elements: dict
   contains:
     code: {description: A stable name, type: str, sample: torn}
-    where: {description: The file or the table, type: str, sample: /opt/ai-admin/baileys_sessions/company_962302/creds.json}
+    where:
+      description: The file or the table
+      type: str
+      sample: /opt/ai-admin/baileys_sessions/company_962302/creds.json
     problem: {description: What is wrong, type: str, sample: it is no JSON (Expecting value)}
     remedy: {description: What to do, type: str, sample: Restore it from a backup}
 """
-
-from ansible.module_utils.baileys_auth import arguments, run
 
 OPTIONS = {
     "conninfo": {**arguments.DATABASE_OPTIONS["conninfo"], "required": True},

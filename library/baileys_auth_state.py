@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+from ansible.module_utils.baileys_auth import arguments, run
+
 DOCUMENTATION = r"""
 module: baileys_auth_state
 short_description: Make one store of a Baileys auth state equal to the other
 description:
   - Copies whole logins (creds and signal keys) from Baileys' files to PostgreSQL, or from PostgreSQL to the files.
   - One store of a login is right at a time, by record. The module refuses to copy the other one over it.
-  - Each company is one transaction, verified inside it value by value, by digests of both sides, before it is committed.
+  - Each company is one transaction, verified inside it value by value, by digests of both sides, before it is
+    committed.
   - Against the manifest of the last transfer it copies only what changed, and stops at keys that somebody else wrote.
 options:
   destination:
@@ -143,12 +146,13 @@ problems:
   elements: dict
   contains:
     code: {description: A stable name, type: str, sample: torn}
-    where: {description: The file or the table, type: str, sample: /opt/ai-admin/baileys_sessions/company_962302/creds.json}
+    where:
+      description: The file or the table
+      type: str
+      sample: /opt/ai-admin/baileys_sessions/company_962302/creds.json
     problem: {description: What is wrong, type: str, sample: it is no JSON (Expecting value)}
     remedy: {description: What to do, type: str, sample: Restore it from a backup}
 """
-
-from ansible.module_utils.baileys_auth import arguments, run
 
 OPTIONS = {
     "destination": {"type": "str", "required": True, "choices": ["database", "files"]},

@@ -3,6 +3,13 @@
 
 from __future__ import annotations
 
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.node_host import dotenv
+from ansible.module_utils.node_host.pm2_list import show_switch
+from ansible.module_utils.node_host.problems import HostError
+
 DOCUMENTATION = r"""
 module: env_flag
 short_description: Keep exactly one line for a flag in a .env file
@@ -101,13 +108,6 @@ problems:
       problem: cannot be read (No such file or directory)
       remedy: Check the path, and that the user who runs this may read it
 """
-
-import os
-
-from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.node_host import dotenv
-from ansible.module_utils.node_host.pm2_list import show_switch
-from ansible.module_utils.node_host.problems import HostError
 
 
 def run(params, check_mode):

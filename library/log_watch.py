@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.node_host import logs
+from ansible.module_utils.node_host.problems import HostError
+
 DOCUMENTATION = r"""
 module: log_watch
 short_description: Mark where log files end, then wait for and against lines written since
@@ -201,10 +205,6 @@ problems:
       problem: '"Starting automatic cleanup" was not written within 30 s'
       remedy: Check that the flag is on and that the process was restarted
 """
-
-from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.node_host import logs
-from ansible.module_utils.node_host.problems import HostError
 
 STREAM = {"type": "str", "choices": ["out", "err"]}
 PATTERN = {

@@ -3,6 +3,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.node_host import mcp_call
+from ansible.module_utils.node_host.mask import mask_value
+from ansible.module_utils.node_host.problems import HostError
+
 DOCUMENTATION = r"""
 module: mcp_tool
 short_description: Call tools of an MCP server and judge the answers
@@ -145,13 +152,6 @@ problems:
       problem: the answer matches 'No response received', which is a failure
       remedy: Look at the bot's error log; if messages do not go out at all, roll back
 """
-
-from dataclasses import asdict
-
-from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.node_host import mcp_call
-from ansible.module_utils.node_host.mask import mask_value
-from ansible.module_utils.node_host.problems import HostError
 
 CALL = {
     "tool": {"type": "str", "required": True},

@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.node_host.pm2_states import Wanted, carry_out, look
+from ansible.module_utils.node_host.problems import HostError
+
 DOCUMENTATION = r"""
 module: pm2_process
 short_description: Look at, stop, start or restart processes under pm2, and see that they are really up
@@ -231,10 +235,6 @@ seconds:
   type: float
   sample: 6.2
 """
-
-from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.node_host.pm2_states import Wanted, carry_out, look
-from ansible.module_utils.node_host.problems import HostError
 
 
 def main():
