@@ -48,5 +48,7 @@ def missing_tc_tokens(index: Any, keys: Collection[Key]) -> int:
     try:
         jids = json.loads(base64.b64decode(index["token"]["data"]))
     except (KeyError, TypeError, ValueError):
+        jids = None
+    if not isinstance(jids, list):
         return 0  # Baileys reads a broken index as an empty one and writes it anew
     return sum(1 for jid in jids if isinstance(jid, str) and Key(TC_TOKEN_INDEX.type, jid) not in keys)
