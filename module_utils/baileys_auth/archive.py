@@ -26,6 +26,7 @@ from .folder import open_folder
 from .manifest import set_digest
 from .names import Key, Names, company_folder
 from .reader import Reader
+from .tar import BLOCK, TarWriter
 
 if TYPE_CHECKING:
     from .database import Database
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
 MANIFEST = "manifest.json"
 _NAME = re.compile(r"backup_(\d{8}T\d{6}Z)(?:-(\d+))?\.tar")
-_BLOCK = 512
 _BUFFER = 1 << 20
 
 
@@ -82,32 +82,43 @@ class Backups:
         Raises AuthStateError for a folder that is no whole login.
         """
         newest = self.newest()
-        if newest is not None and known is not None:
-            with open_folder(folder, names) as opened:
-                reader = Reader(opened, known.known() if known else None)
-                reader.read_all()
-            reader.check()
-            if _digest(reader) == newest.digest:
-                return newest, False
         with open_folder(folder, names) as opened:
-            reader = Reader(opened)
+            reader = Reader(opened, known.known() if known else None)
             reader.check()  # what the listing alone shows, before anything is written
-            self._check_space(reader)
-            made = self._write(reader, now)
-        if newest is not None and made.digest == newest.digest:
-            self._delete(made.archive)
-            return newest, False
-        self._retain(keep)
-        return made, True
+            if newest is not None and known is not None and self._holds(newest, reader):
+                return newest, False
+            with self.write(reader, now) as archive:
+                reader.read_all(archive.add)
+                reader.check()
+                made = archive.finish()
+        return self.keep(made, newest, keep)
 
     def would_create(self, folder: Path, names: Names, known: Manifest | None) -> bool:
         """Whether `create` would make a new archive; reads, writes nothing."""
         newest = self.newest()
         with open_folder(folder, names) as opened:
             reader = Reader(opened, known.known() if known else None)
-            reader.read_all()
+            return not self._holds(newest, reader) or newest is None
+
+    def _holds(self, backup: Backup | None, reader: Reader) -> bool:
+        reader.read_all()
         reader.check()
-        return newest is None or _digest(reader) != newest.digest
+        return backup is not None and _digest(reader) == backup.digest
+
+    def write(self, reader: Reader, now: float) -> Archive:
+        """A new archive, for what the reader reads from now on: every file, also those that did not change."""
+        self._check_space(reader)
+        reader.every = True
+        return Archive(self, reader, now)
+
+    def keep(self, made: Backup, newest: Backup | None, keep: int) -> tuple[Backup, bool]:
+        """(the newest backup, whether it is `made`): one that holds the same as the newest before is not kept."""
+        if newest is not None and made.digest == newest.digest:
+            self._delete(made.archive)
+            return newest, False
+        for backup in self.list()[: -max(keep, 1)]:
+            self._delete(backup.archive)
+        return made, True
 
     def path(self, name: str) -> Path:
         """The archive of this name, or the original's folder. Raises AuthStateError when there is none."""
@@ -134,7 +145,7 @@ class Backups:
 
     def _check_space(self, reader: Reader) -> None:
         signatures = reader.listing.signatures.values()
-        need = sum(signature.size + 2 * _BLOCK + 200 for signature in signatures) + _BUFFER
+        need = sum(signature.size + 2 * BLOCK + 200 for signature in signatures) + _BUFFER
         make_folder(self.folder)
         disk = os.statvfs(self.folder)
         free = disk.f_bavail * disk.f_frsize
@@ -148,66 +159,87 @@ class Backups:
                 )
             )
 
-    def _write(self, reader: Reader, now: float) -> Backup:
-        final = free_name(self.folder, "backup", ".tar", now)
-        temporary = self.folder / f".{final.name}.{os.getpid()}.tmp"
-        try:
-            with _TarWriter(temporary, self.folder) as tar:
-                files: dict[str, str] = {}
-                prefix, render = company_folder(self.company_id), reader.folder.names.render
-                signatures = reader.listing.signatures
-
-                def take(key: Key, _canonical: bytes, data: bytes, _entry: Entry) -> None:
-                    name = render(key)
-                    files[name] = hashlib.sha256(data).hexdigest()
-                    tar.add(prefix, name, data, signatures[key].mtime_ns // 1_000_000_000)
-
-                reader.read_all(take)
-                reader.check()
-                manifest = {"company_id": self.company_id, "identity": reader.identity, "files": files}
-                tar.add("", MANIFEST, json.dumps(manifest).encode(), int(now))
-            read_back = _sha256_from_disk(temporary)
-            if read_back != tar.sha256:
-                raise AuthStateError(
-                    Problem(
-                        "backup_damaged",
-                        str(final),
-                        "what was read back from the disk is not what was written",
-                        "Check the disk (dmesg, smartctl); nothing else was changed",
-                    )
-                )
-            backup = Backup(
-                final.name,
-                len(files),
-                reader.bytes_read,
-                read_back,
-                _digest(reader),
-                reader.identity,
-                datetime.fromtimestamp(now, timezone.utc).isoformat(timespec="seconds"),
-            )
-            os.replace(temporary, final)
-            sync_folder(self.folder)
-            replace_file(_summary(final), [json.dumps(asdict(backup), indent=1).encode() + b"\n"])
-        except OSError as error:
-            raise AuthStateError(
-                Problem(
-                    "backup_failed",
-                    str(final),
-                    f"it cannot be written: {error.strerror}",
-                    "Free some space and run again",
-                )
-            ) from None
-        finally:
-            remove(temporary)
-        return backup
-
-    def _retain(self, keep: int) -> None:
-        for backup in self.list()[: -max(keep, 1)]:
-            self._delete(backup.archive)
-
     def _delete(self, name: str) -> None:
         remove(_summary(self.folder / name))
         remove(self.folder / name)
+
+
+class Archive:
+    """An archive that is being written. It becomes a backup in `finish`; left before, nothing of it stays."""
+
+    def __init__(self, backups: Backups, reader: Reader, now: float) -> None:
+        self._company_id, self._reader, self._now = backups.company_id, reader, now
+        self._path = free_name(backups.folder, "backup", ".tar", now)
+        self._temporary = backups.folder / f".{self._path.name}.{os.getpid()}.tmp"
+        self._folder = company_folder(backups.company_id)
+        self._tar = TarWriter(self._temporary)
+        self._sums: dict[str, str] = {}
+        self._bytes = 0
+
+    def __enter__(self) -> Archive:
+        try:
+            self._tar.open()
+        except OSError as error:
+            raise self._failed(error) from None
+        return self
+
+    def __exit__(self, *_error: Any) -> None:
+        self._tar.close()
+        remove(self._temporary)
+
+    def add(self, name: str, key: Key, _canonical: bytes | None, data: bytes, _entry: Entry) -> None:
+        """One file, as the reader hands it over."""
+        self._sums[name] = hashlib.sha256(data).hexdigest()
+        self._bytes += len(data)
+        try:
+            self._tar.add(self._folder, name, data, self._reader.listing.signatures[key].mtime_ns // 1_000_000_000)
+        except OSError as error:
+            raise self._failed(error) from None
+
+    def finish(self) -> Backup:
+        """Make it a backup: on the disk, and read back from there."""
+        try:
+            return self._finish()
+        except OSError as error:
+            raise self._failed(error) from None
+
+    def _finish(self) -> Backup:
+        manifest = {"company_id": self._company_id, "identity": self._reader.identity, "files": self._sums}
+        self._tar.add("", MANIFEST, json.dumps(manifest).encode(), int(self._now))
+        self._tar.finish()
+        read_back = _sha256_from_disk(self._temporary)
+        if read_back != self._tar.sha256:
+            raise AuthStateError(
+                Problem(
+                    "backup_damaged",
+                    str(self._path),
+                    "what was read back from the disk is not what was written",
+                    "Check the disk (dmesg, smartctl); nothing else was changed",
+                )
+            )
+        made = Backup(
+            self._path.name,
+            len(self._sums),
+            self._bytes,
+            read_back,
+            _digest(self._reader),
+            self._reader.identity,
+            datetime.fromtimestamp(self._now, timezone.utc).isoformat(timespec="seconds"),
+        )
+        os.replace(self._temporary, self._path)
+        sync_folder(self._path.parent)
+        replace_file(_summary(self._path), [json.dumps(asdict(made), indent=1).encode() + b"\n"])
+        return made
+
+    def _failed(self, error: OSError) -> AuthStateError:
+        return AuthStateError(
+            Problem(
+                "backup_failed",
+                str(self._path),
+                f"it cannot be written: {error.strerror}",
+                "Free some space and run again",
+            )
+        )
 
 
 def timestamp(now: float) -> str:
@@ -248,68 +280,6 @@ def _sha256_from_disk(path: Path) -> str:
     finally:
         os.close(descriptor)
     return total.hexdigest()
-
-
-class _TarWriter:
-    """A streaming writer of ustar archives: tarfile takes five times as long for so many small files."""
-
-    def __init__(self, path: Path, folder: Path) -> None:
-        self._path, self._folder = path, folder
-        self._owner = os.stat(folder)
-        self._buffer = bytearray()
-        self._total = hashlib.sha256()
-
-    @property
-    def sha256(self) -> str:
-        return self._total.hexdigest()
-
-    def __enter__(self) -> _TarWriter:
-        self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        own_like(self._descriptor, self._folder)
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        try:
-            if error[0] is None:
-                self._buffer += bytes(2 * _BLOCK)
-                self._flush()
-                os.fsync(self._descriptor)
-        finally:
-            os.close(self._descriptor)
-
-    def add(self, prefix: str, name: str, data: bytes, mtime: int) -> None:
-        self._buffer += self._header(prefix, name, len(data), mtime)
-        self._buffer += data
-        self._buffer += bytes(-len(data) % _BLOCK)
-        if len(self._buffer) >= _BUFFER:
-            self._flush()
-
-    def _header(self, prefix: str, name: str, size: int, mtime: int) -> bytes:
-        uid, gid = self._owner.st_uid, self._owner.st_gid
-        most = 1 << 33
-        if (
-            not name.isascii()
-            or len(name) > 100
-            or len(prefix) > 155
-            or size >= most
-            or not 0 <= mtime < most
-            or max(uid, gid) >= 1 << 21
-        ):
-            info = tarfile.TarInfo(f"{prefix}/{name}" if prefix else name)
-            info.size, info.mtime, info.mode, info.uid, info.gid = size, mtime, 0o600, uid, gid
-            return info.tobuf(tarfile.PAX_FORMAT)
-        fields = b"0000600\0%07o\0%07o\0%011o\0%011o\0" % (uid, gid, size, mtime)
-        head = name.encode("ascii").ljust(100, b"\0") + fields
-        tail = b"0".ljust(101, b"\0") + b"ustar\x0000".ljust(88, b"\0") + prefix.encode("ascii").ljust(167, b"\0")
-        checksum = sum(head) + 8 * ord(" ") + sum(tail)
-        return head + b"%06o\0 " % checksum + tail
-
-    def _flush(self) -> None:
-        self._total.update(self._buffer)
-        view = memoryview(self._buffer)
-        while view:
-            view = view[os.write(self._descriptor, view) :]
-        self._buffer = bytearray()
 
 
 def save_rows(database: Database, company_id: str, settings: Settings) -> Path:

@@ -64,9 +64,7 @@ class Folder:
                     unknown.append(name)
                     continue
                 listing.files[name] = key
-                listing.signatures[key] = Signature(
-                    status.st_size, status.st_ino, status.st_ctime_ns, status.st_mtime_ns
-                )
+                listing.signatures[key] = Signature.of(status)
         listing.leftovers.sort()
         if unknown:
             listing.problems.append(self._unknown(sorted(unknown)))
@@ -109,26 +107,30 @@ class Folder:
 
     def read_bytes(self, name: str, size: int) -> bytes:
         """The file's bytes. `size` is what its stat said; it may have grown."""
+        descriptor = self._open(name)
         try:
-            descriptor = os.open(
-                name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=self._descriptor
-            )
+            return _read_to_end(descriptor, size)
+        finally:
+            os.close(descriptor)
+
+    def read_same(self, name: str, signature: Signature) -> bytes | None:
+        """The file's bytes, or None when it is not, or not any more, the file of this signature."""
+        descriptor = self._open(name)
+        try:
+            data = _read_to_end(descriptor, signature.size)
+            return data if Signature.of(os.fstat(descriptor)) == signature else None
+        finally:
+            os.close(descriptor)
+
+    def _open(self, name: str) -> int:
+        try:
+            return os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=self._descriptor)
         except PermissionError:
             raise AuthStateError(
                 self.problem(
                     "unreadable", name, "it cannot be read", "Run as the app's user, or give the file back to that user"
                 )
             ) from None
-        try:
-            data = os.read(descriptor, size + 1)
-            while len(data) > size:
-                more = os.read(descriptor, 1 << 16)
-                if not more:
-                    break
-                data += more
-            return data
-        finally:
-            os.close(descriptor)
 
     def problem(self, code: str, name: str, what: str, remedy: str) -> Problem:
         return Problem(code, str(self.path / name), what, remedy)
@@ -176,6 +178,17 @@ def open_folder(path: Path, names: Names) -> Iterator[Folder]:
         yield Folder(path, names, descriptor)
     finally:
         os.close(descriptor)
+
+
+def _read_to_end(descriptor: int, size: int) -> bytes:
+    """In one call where the file is as large as its stat said."""
+    data = os.read(descriptor, size + 1)
+    while len(data) > size:
+        more = os.read(descriptor, 1 << 16)
+        if not more:
+            break
+        data += more
+    return data
 
 
 def trusted(signature: Signature, read_at_ns: int) -> Signature | None:

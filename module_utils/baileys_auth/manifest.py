@@ -32,6 +32,10 @@ class Signature(NamedTuple):
     ctime_ns: int
     mtime_ns: int
 
+    @classmethod
+    def of(cls, status: os.stat_result) -> Signature:
+        return cls(status.st_size, status.st_ino, status.st_ctime_ns, status.st_mtime_ns)
+
 
 class Entry(NamedTuple):
     """One key as it was copied.

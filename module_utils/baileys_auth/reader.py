@@ -11,14 +11,14 @@ from .consistency import TC_TOKEN_INDEX
 from .errors import AuthStateError, Problem
 from .folder import Folder, Listing, trusted
 from .identity import account, identity_digest
-from .manifest import Entry
+from .manifest import Entry, Signature
 from .names import CREDS, CREDS_FILE, LID_MAPPING, Key
 
 _ALWAYS = (CREDS, TC_TOKEN_INDEX)  # read also when they did not change: what they say of other keys is checked
 _PATIENCE = 3  # so many torn files are waited for; a folder with more is damaged, not being written
 
-# (key, canonical value, the file's own bytes, digest)
-Taker = Callable[[Key, bytes, bytes, Entry], None]
+# (file name, key, canonical value, the file's own bytes, entry); no value where it is known to be as it was
+Taker = Callable[[str, Key, bytes | None, bytes, Entry], None]
 
 
 def _nothing(*_unused: Any) -> None:
@@ -29,7 +29,7 @@ class Reader:
     """The entries of a folder, and what is wrong with it.
 
     `known`: entries that are trusted for every file whose signature they hold. `wanted(key, digest)`: whether the
-    value of such a file is needed all the same; then the file is read.
+    value of such a file is needed all the same; then the file is read. `every`: whether its bytes are.
     """
 
     def __init__(
@@ -48,6 +48,7 @@ class Reader:
         self.tc_token_index: Any = None
         self.files_read = 0
         self.bytes_read = 0
+        self.every = False
         self._known = known or {}
         self._wanted = wanted
         self._torn = 0
@@ -65,24 +66,35 @@ class Reader:
     def read_others(self, take: Taker = _nothing) -> None:
         self.read((name for name, key in self.listing.files.items() if key.type != LID_MAPPING), take)
 
+    def unchanged(self) -> bool:
+        """Whether every file, and no other, is still the one that is known; nothing is opened."""
+        signatures, known = self.listing.signatures, self._known
+        return signatures.keys() == known.keys() and all(
+            known[key].signature == signature for key, signature in signatures.items()
+        )
+
     def read(self, names: Iterable[str], take: Taker, *, trust: bool = True) -> None:
-        """Read these files; each value that was really read is handed to `take`. `trust`: what is known counts."""
+        """Read these files; each that was really read is handed to `take`. `trust`: what is known counts."""
         files, signatures, known = self.listing.files, self.listing.signatures, self._known
         for name in names:
             key = files[name]
             signature = signatures[key]
             before = known.get(key)
-            if (
+            same = (
                 trust
                 and before is not None
                 and before.signature == signature
                 and key not in _ALWAYS
                 and not self._wanted(key, before.digest)
-            ):
+            )
+            if same and not self.every:
                 self.entries[key] = before
                 continue
             try:
-                data, canonical = self.folder.read(name, key, signature.size, patient=self._torn < _PATIENCE)
+                canonical = None
+                data = self.folder.read_same(name, signature) if same else None
+                if data is None:
+                    data, canonical = self.folder.read(name, key, signature.size, patient=self._torn < _PATIENCE)
             except FileNotFoundError:
                 continue  # the app deleted the key after it was listed
             except AuthStateError as error:
@@ -91,14 +103,17 @@ class Reader:
                 continue
             self.files_read += 1
             self.bytes_read += len(data)
-            partner = canonical[1:-1].decode("utf-8") if key.type == LID_MAPPING else None
-            entry = Entry(values.digest(canonical), trusted(signature, self.started_ns), partner)
+            entry = before if canonical is None else self._entry(key, canonical, signature)
             self.entries[key] = entry
-            if key == CREDS:
-                self._read_creds(canonical)
-            elif key == TC_TOKEN_INDEX:
-                self.tc_token_index = values.load(canonical)
-            take(key, canonical, data, entry)
+            take(name, key, canonical, data, entry)
+
+    def _entry(self, key: Key, canonical: bytes, signature: Signature) -> Entry:
+        if key == CREDS:
+            self._read_creds(canonical)
+        elif key == TC_TOKEN_INDEX:
+            self.tc_token_index = values.load(canonical)
+        partner = canonical[1:-1].decode("utf-8") if key.type == LID_MAPPING else None
+        return Entry(values.digest(canonical), trusted(signature, self.started_ns), partner)
 
     def _read_creds(self, canonical: bytes) -> None:
         self.creds = values.load(canonical)
