@@ -36,24 +36,30 @@ def _npm_ci(name: str, files: dict[str, str]) -> Path:
     return cached
 
 
+def installed(source: Path, name: str) -> Path:
+    """`source`'s npm packages, as its lock file names them, under .cache/<name>."""
+    cached = PROJECT / ".cache" / name
+    if not (cached / "node_modules").exists():
+        # Beside, then renamed: an interrupted or parallel run never leaves half an installation.
+        cached.parent.mkdir(exist_ok=True)
+        building = cached.with_name(f"{cached.name}.{os.getpid()}")
+        building.mkdir()
+        for file in ("package.json", "package-lock.json"):
+            shutil.copy(source / file, building)
+        subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--silent"], cwd=building, check=True)
+        try:
+            building.rename(cached)
+        except OSError:
+            shutil.rmtree(building)
+    return cached
+
+
 @pytest.fixture(scope="session")
 def pm2_tools() -> Path:
-    """The folder with the ``pm2`` that sandbox/tools pins."""
+    """The folder with the ``pm2`` of sandbox/tools; its lock file's digest names the cached installation."""
     source = PROJECT / "sandbox" / "tools"
-    files = {name: (source / name).read_text() for name in ("package.json", "package-lock.json")}
-    return _npm_ci("tools", files) / "node_modules/.bin"
-
-
-@pytest.fixture(scope="session")
-def dotenv_package() -> Path:
-    """A folder from which Node finds the ``dotenv`` that the bot's lock file pins, alone."""
-    name = "node_modules/dotenv"
-    entry = json.loads((PROJECT / "sandbox/bot/package-lock.json").read_text())["packages"][name]
-    root = {"dependencies": {"dotenv": entry["version"]}}
-    return _npm_ci("dotenv", {
-        "package.json": json.dumps(root),
-        "package-lock.json": json.dumps({"lockfileVersion": 3, "requires": True, "packages": {"": root, name: entry}}),
-    })  # fmt: skip
+    digest = hashlib.sha256((source / "package-lock.json").read_bytes()).hexdigest()[:12]
+    return installed(source, f"tools-{digest}") / "node_modules/.bin"
 
 
 @pytest.fixture(scope="session")
@@ -100,3 +106,40 @@ def bot_host(tmp_path: Path, database: TestDatabase, run_module: Callable[..., d
     host = BotHost(tmp_path / "host", database.conninfo, run_module)
     host.make()
     return host
+
+
+@pytest.fixture(scope="session")
+def bot_modules() -> Path:
+    """The bot's node_modules as its lock file names them: its own, where they are installed, or a cached copy."""
+    source = PROJECT / "sandbox" / "bot"
+    if (source / "node_modules/.package-lock.json").exists():
+        return source / "node_modules"
+    digest = hashlib.sha256((source / "package-lock.json").read_bytes()).hexdigest()[:12]
+    return installed(source, f"bot-{digest}") / "node_modules"
+
+
+@pytest.fixture(scope="session")
+def baileys(bot_modules: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
+    """``baileys("keys.mjs", "get", …, stdin=…, database=…)`` runs a script of baileys/ beside the bot's code."""
+    folder = tmp_path_factory.mktemp("bot")
+    shutil.copytree(PROJECT / "sandbox/bot/src", folder / "src")
+    shutil.copy(PROJECT / "sandbox/bot/package.json", folder)
+    for script in (Path(__file__).parent / "baileys").glob("*.mjs"):
+        shutil.copy(script, folder)
+    (folder / "node_modules").symlink_to(bot_modules)
+
+    def run(script: str, *arguments: object, stdin: str = "", database: str = "") -> str:
+        done = subprocess.run(
+            ["node", script, *map(str, arguments)],
+            cwd=folder,
+            input=stdin,
+            env={"PATH": os.environ["PATH"], "DATABASE_URL": database},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        return done.stdout
+
+    return run
