@@ -64,12 +64,13 @@ test-integration: setup ## The modules on a PostgreSQL of the tests' own
 test-sandbox: setup ## The playbooks on a sandbox of the tests' own
 	$(PYTEST) tests/sandbox
 
+# For one platform and its oldest Python, not universal: pip, fetching for another Python, takes the markers for its own.
+LOCK = uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header --no-annotate
 .PHONY: lock
 lock: ## Pin anew what the *.in and package.json files ask for (needs uv and npm)
-	uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-emit-index-url --no-header --no-annotate \
-	  --upgrade requirements.in --output-file requirements.txt
-	uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-emit-index-url --no-header --no-annotate \
-	  --upgrade roles/sandbox_node/files/requirements.in --output-file roles/sandbox_node/files/requirements.txt
-	uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-header --no-annotate \
-	  --upgrade roles/psycopg/files/requirements.in --output-file roles/psycopg/files/requirements.txt
+	$(LOCK) --universal --python-version 3.12 requirements.in --output-file requirements.txt
+	for role in psycopg sandbox_node; do \
+	  $(LOCK) --python-platform linux --python-version 3.10 \
+	    roles/$$role/files/requirements.in --output-file roles/$$role/files/requirements.txt || exit; \
+	done
 	npm install --prefix sandbox/tools --package-lock-only --omit-lockfile-registry-resolved

@@ -29,6 +29,13 @@ def test_a_folder_that_is_no_sandbox_is_left_alone(tmp_path: Path, playbook: str
     assert [path.name for path in tmp_path.iterdir()] == ["precious"]
 
 
+def test_a_sessions_folder_of_the_sandbox_itself_is_refused(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be removed before it was copied."""
+    monkeypatch.setenv("SESSIONS", str(sandbox.app / "baileys_sessions"))
+    assert "lies in the sandbox" in sandbox.play("playbooks/sandbox.yml", "--tags", "app").message()
+    assert sandbox.company.is_dir()
+
+
 def test_a_path_too_long_for_pm2s_sockets_is_refused(tmp_path: Path) -> None:
     sandbox = Sandbox(tmp_path / ("long" * 25))
     run = sandbox.play("playbooks/sandbox.yml", "--skip-tags", "postgresql")

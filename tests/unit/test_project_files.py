@@ -31,6 +31,12 @@ def test_every_python_package_is_pinned_with_hashes(file: str) -> None:
         assert re.match(r"[a-z0-9-]+==\S+ .*--hash=sha256:[0-9a-f]{64}", entry, re.S), entry
 
 
+@pytest.mark.parametrize("file", REQUIREMENTS[1:])
+def test_what_is_fetched_for_another_python_has_no_conditions(file: str) -> None:
+    """pip would take them for those of the Python that it runs on."""
+    assert ";" not in (PROJECT / file).read_text()
+
+
 @pytest.mark.parametrize("file", REQUIREMENTS + NPM_LOCKS)
 def test_no_lock_file_names_a_registry(file: str) -> None:
     text = (PROJECT / file).read_text()
