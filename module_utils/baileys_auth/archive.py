@@ -30,7 +30,7 @@ from .tar import BLOCK, TarWriter
 
 if TYPE_CHECKING:
     from .database import Database
-    from .manifest import Entry, Manifest
+    from .manifest import Manifest
     from .transfer import Settings
 
 MANIFEST = "manifest.json"
@@ -88,7 +88,7 @@ class Backups:
             if newest is not None and known is not None and self._holds(newest, reader):
                 return newest, False
             with self.write(reader, now) as archive:
-                reader.read_all(archive.add)
+                reader.read_all()
                 reader.check()
                 made = archive.finish()
         return self.keep(made, newest, keep)
@@ -106,9 +106,8 @@ class Backups:
         return backup is not None and _digest(reader) == backup.digest
 
     def write(self, reader: Reader, now: float) -> Archive:
-        """A new archive, for what the reader reads from now on: every file, also those that did not change."""
+        """A new archive of what the reader reads from now on: every file, also those that did not change."""
         self._check_space(reader)
-        reader.every = True
         return Archive(self, reader, now)
 
     def keep(self, made: Backup, newest: Backup | None, keep: int) -> tuple[Backup, bool]:
@@ -181,14 +180,15 @@ class Archive:
             self._tar.open()
         except OSError as error:
             raise self._failed(error) from None
+        self._reader.copy = self._add
         return self
 
     def __exit__(self, *_error: Any) -> None:
+        self._reader.copy = None
         self._tar.close()
         remove(self._temporary)
 
-    def add(self, name: str, key: Key, _canonical: bytes | None, data: bytes, _entry: Entry) -> None:
-        """One file, as the reader hands it over."""
+    def _add(self, name: str, key: Key, data: bytes) -> None:
         self._sums[name] = hashlib.sha256(data).hexdigest()
         self._bytes += len(data)
         try:

@@ -17,8 +17,7 @@ from .names import CREDS, CREDS_FILE, LID_MAPPING, Key
 _ALWAYS = (CREDS, TC_TOKEN_INDEX)  # read also when they did not change: what they say of other keys is checked
 _PATIENCE = 3  # so many torn files are waited for; a folder with more is damaged, not being written
 
-# (file name, key, canonical value, the file's own bytes, entry); no value where it is known to be as it was
-Taker = Callable[[str, Key, bytes | None, bytes, Entry], None]
+Taker = Callable[[Key, bytes, Entry], None]  # key, canonical value, entry
 
 
 def _nothing(*_unused: Any) -> None:
@@ -29,7 +28,8 @@ class Reader:
     """The entries of a folder, and what is wrong with it.
 
     `known`: entries that are trusted for every file whose signature they hold. `wanted(key, digest)`: whether the
-    value of such a file is needed all the same; then the file is read. `every`: whether its bytes are.
+    value of such a file is needed all the same; then the file is read. `copy(name, key, bytes)`: is handed every file,
+    also those whose value is known.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Reader:
         self.tc_token_index: Any = None
         self.files_read = 0
         self.bytes_read = 0
-        self.every = False
+        self.copy: Callable[[str, Key, bytes], None] | None = None
         self._known = known or {}
         self._wanted = wanted
         self._torn = 0
@@ -74,7 +74,7 @@ class Reader:
         )
 
     def read(self, names: Iterable[str], take: Taker, *, trust: bool = True) -> None:
-        """Read these files; each that was really read is handed to `take`. `trust`: what is known counts."""
+        """Read these files; each value that is not known is handed to `take`. `trust`: what is known counts."""
         files, signatures, known = self.listing.files, self.listing.signatures, self._known
         for name in names:
             key = files[name]
@@ -87,7 +87,7 @@ class Reader:
                 and key not in _ALWAYS
                 and not self._wanted(key, before.digest)
             )
-            if same and not self.every:
+            if same and self.copy is None:
                 self.entries[key] = before
                 continue
             try:
@@ -103,9 +103,13 @@ class Reader:
                 continue
             self.files_read += 1
             self.bytes_read += len(data)
-            entry = before if canonical is None else self._entry(key, canonical, signature)
-            self.entries[key] = entry
-            take(name, key, canonical, data, entry)
+            if self.copy is not None and trust:
+                self.copy(name, key, data)
+            if canonical is None:
+                self.entries[key] = before
+                continue
+            entry = self.entries[key] = self._entry(key, canonical, signature)
+            take(key, canonical, entry)
 
     def _entry(self, key: Key, canonical: bytes, signature: Signature) -> Entry:
         if key == CREDS:

@@ -102,14 +102,14 @@ class _Run:
         """Read the folder; the values that the database lacks are staged on the way. Returns how many."""
         reader = self.reader
         mappings: dict[Key, bytes] = {}
-        reader.read_mappings(lambda _name, key, canonical, *_rest: mappings.update({key: canonical}))
+        reader.read_mappings(lambda key, canonical, _entry: mappings.update({key: canonical}))
         self._judge_mappings(mappings)
         with ExitStack() as stack:
             stage = None if self.settings.check_mode else stack.enter_context(self.database.stage())
             for key, canonical in mappings.items():
                 if key not in self.left_out:
                     self._stage(stage, key, canonical, reader.entries[key])
-            reader.read_others(lambda _name, key, canonical, _data, entry: self._stage(stage, key, canonical, entry))
+            reader.read_others(lambda key, canonical, entry: self._stage(stage, key, canonical, entry))
             reader.check()
         return stage.rows if stage else 0
 
@@ -139,7 +139,7 @@ class _Run:
         names = {key: name for name, key in reader.listing.files.items()} if again else {}
         reader.read(
             [names[key] for key in again],
-            lambda _name, key, canonical, *_rest: read.update({key: canonical}),
+            lambda key, canonical, _entry: read.update({key: canonical}),
             trust=False,
         )
 
