@@ -58,6 +58,7 @@ class Catalogue:
                 )
             )
             return found
+        found.problems += self._role_problems()
         found.roles = self._roles()
         tables = self._tables()
         found.missing_tables = [table for table in wanted.TABLES if table not in tables]
@@ -105,25 +106,40 @@ class Catalogue:
                     f"GRANT {', '.join(missing)} ON {table} TO that role",
                 )
             )
-        if facts["row_security_active"] and not facts["policy_for_role"]:
+        hidden = self._hidden(table) if facts["row_security_active"] else ""
+        if hidden:
             found.problems.append(
                 Problem(
                     "row_security",
                     where,
-                    f"row level security hides every row from the role {facts['role']}",
+                    f"row level security keeps the role {facts['role']} from {hidden}",
                     "Connect as the owner or a role with BYPASSRLS, or give it a policy (docs/least-privilege.sql)",
                 )
             )
         if facts["open"]:
             found.open_to.append(table)
             found.warnings.append(
-                f"{where} can be read by {', '.join(facts['open'])}: every login in it is open to whoever has that"
+                f"{where} can be reached by {', '.join(facts['open'])}: every login in it is open to whoever has that"
                 " key. schema_harden=true closes it, once the app's own key is known not to need it"
             )
         for index in facts["value_indexes"]:
             found.warnings.append(
                 f"{where}: index {index} covers the value; a large value may not fit into it (the copy tries it first)"
             )
+
+    def _role_problems(self) -> list[Problem]:
+        """Rights that are no table's. Rows wait for the merge in a temporary table."""
+        role, database, usage, temporary = self._connection.execute(
+            "SELECT current_user, current_database(), has_schema_privilege(%s, 'USAGE'),"
+            " has_database_privilege(current_database(), 'TEMPORARY')",
+            [self._schema],
+        ).fetchone()
+        needed = [(f"USAGE ON SCHEMA {self._schema}", usage), (f"TEMPORARY ON DATABASE {database}", temporary)]
+        return [
+            Problem("privileges", "the database", f"the role {role} has no {right}", f"GRANT {right} TO that role")
+            for right, granted in needed
+            if not granted
+        ]
 
     def _tables(self) -> dict[str, dict[str, Any]]:
         rows = self._connection.execute(
@@ -133,16 +149,16 @@ class Catalogue:
                    has_table_privilege(c.oid, 'SELECT'), has_table_privilege(c.oid, 'INSERT'),
                    has_table_privilege(c.oid, 'UPDATE'), has_table_privilege(c.oid, 'DELETE'),
                    row_security_active(c.oid),
-                   EXISTS (SELECT FROM pg_policy p
-                            WHERE p.polrelid = c.oid AND p.polcmd = '*'
-                              AND (0 = ANY (p.polroles) OR EXISTS (
-                                   SELECT FROM unnest(p.polroles) r WHERE r <> 0 AND pg_has_role(r, 'USAGE')))),
                    ARRAY(SELECT r.rolname::text FROM pg_roles r
                           WHERE r.rolname = ANY (%(public)s) AND NOT r.rolbypassrls
-                            AND has_table_privilege(r.oid, c.oid, 'SELECT')
-                            AND (NOT c.relrowsecurity OR EXISTS (
-                                 SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND p.polcmd IN ('*', 'r')
-                                    AND (0 = ANY (p.polroles) OR r.oid = ANY (p.polroles))))
+                            AND EXISTS (
+                                SELECT FROM (VALUES ('SELECT', 'r'), ('INSERT', 'a'), ('UPDATE', 'w'), ('DELETE', 'd'))
+                                         AS way (name, mark)
+                                 WHERE has_table_privilege(r.oid, c.oid, way.name)
+                                   AND (NOT c.relrowsecurity OR EXISTS (
+                                        SELECT FROM pg_policy p
+                                         WHERE p.polrelid = c.oid AND p.polpermissive AND p.polcmd IN ('*', way.mark)
+                                           AND (0 = ANY (p.polroles) OR r.oid = ANY (p.polroles)))))
                           ORDER BY 1),
                    ARRAY(SELECT a.attname::text FROM pg_constraint k
                            CROSS JOIN unnest(k.conkey) WITH ORDINALITY AS u (attnum, place)
@@ -156,9 +172,30 @@ class Catalogue:
             """,
             {"schema": self._schema, "tables": list(wanted.TABLES), "public": list(wanted.PUBLIC_ROLES)},
         ).fetchall()
-        names = ("role", "select", "insert", "update", "delete", "row_security_active", "policy_for_role", "open",
-                 "primary_key", "value_indexes")  # fmt: skip
+        names = ("role", "select", "insert", "update", "delete", "row_security_active", "open", "primary_key",
+                 "value_indexes")  # fmt: skip
         return {row[0]: dict(zip(names, row[1:], strict=True)) for row in rows}
+
+    def _hidden(self, table: str) -> str:
+        """What row level security keeps this role from; empty when it may see and write every row."""
+        policies = self._connection.execute(
+            """
+            SELECT p.polname, p.polcmd::text, p.polpermissive,
+                   coalesce(pg_get_expr(p.polqual, p.polrelid), 'true') = 'true'
+                   AND coalesce(pg_get_expr(p.polwithcheck, p.polrelid), 'true') = 'true'
+              FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+             WHERE n.nspname = %s AND c.relname = %s
+               AND EXISTS (SELECT FROM unnest(p.polroles) r WHERE r = 0 OR pg_has_role(r, 'USAGE'))
+             ORDER BY 1
+            """,
+            [self._schema, table],
+        ).fetchall()
+        narrowing = [name for name, _way, permissive, everything in policies if not permissive and not everything]
+        if narrowing:
+            return f"some rows: policy {', '.join(narrowing)}"
+        whole = {way for _name, way, permissive, everything in policies if permissive and everything}
+        ways = {"r": "SELECT", "a": "INSERT", "w": "UPDATE", "d": "DELETE"}
+        return ", ".join(name for way, name in ways.items() if not whole & {way, "*"})
 
     def _columns(self, table: str) -> dict[str, dict[str, Any]]:
         rows = self._connection.execute(

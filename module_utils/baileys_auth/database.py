@@ -8,6 +8,7 @@ whole login moves 32 bytes a key.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -66,8 +67,17 @@ def connect(conninfo: str) -> Iterator[Any]:
 
 def _unreachable(error: Exception) -> Problem:
     text = " ".join(str(error).split())
+    if "connection to server" not in text and "resolve host" not in text:
+        # libpq quotes what it cannot read, which may be a piece of a password that is not percent-encoded.
+        text = re.sub(r"""["'][^"']*["']""", "…", text)
     if "password authentication failed" in text:
         return Problem("database_password", "the database", text, "Correct the password in database_url")
+    if "does not exist" in text:
+        return Problem("database_unreachable", "the database", text, "Correct user and database in database_url")
+    if "permission denied" in text:
+        return Problem(
+            "database_unreachable", "the database", text, "Give the role the rights in docs/least-privilege.sql"
+        )
     return Problem(
         "database_unreachable",
         "the database",

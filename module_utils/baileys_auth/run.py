@@ -29,7 +29,7 @@ _SHOWN = 20
 _REMEDIES = {
     "42P01": "Apply the SQL migration: baileys_auth_schema, or deploy.yml with auth_state_manage_schema=true",
     "42501": "Give the role the rights in docs/least-privilege.sql",
-    "54000": "An index covers a value that is too large for it: drop that index",
+    "54000": "An index covers a value that is too large for it. baileys_auth_schema names it; drop it",
     "55P03": "Something holds a lock on the tables: look at pg_stat_activity, then run again",
 }
 

@@ -124,7 +124,9 @@ $$;
 _CLOSE_TABLE = "ALTER TABLE {table} ENABLE ROW LEVEL SECURITY;"
 
 # For a role with only the rights that the migration needs; {role} is an identifier of the operator's choice.
+# docs/least-privilege.sql is the same for psql.
 LEAST_PRIVILEGE = """
+GRANT CONNECT, TEMPORARY ON DATABASE {database} TO {role};
 GRANT USAGE ON SCHEMA {schema} TO {role};
 GRANT SELECT, INSERT, UPDATE, DELETE ON {auth}, {keys}, {authority} TO {role};
 GRANT EXECUTE ON FUNCTION {schema}.get_whatsapp_auth_stats() TO {role};
@@ -159,6 +161,7 @@ def close(table: str, roles: set[str]) -> list[str]:
     statements += [f"REVOKE ALL ON {name} FROM {role};" for role in PUBLIC_ROLES if role in roles]
     if SERVICE_ROLE in roles and table != AUTHORITY:
         statements.append(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {name} TO {SERVICE_ROLE};")
+        statements.append(f"DROP POLICY IF EXISTS service_role_all ON {name};")
         statements.append(
             f"CREATE POLICY service_role_all ON {name} FOR ALL TO {SERVICE_ROLE} USING (true) WITH CHECK (true);"
         )
