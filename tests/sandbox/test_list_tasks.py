@@ -1,4 +1,4 @@
-"""deploy.yml and rollback.yml, listed, read as the runbook."""
+"""deploy.yml and rollback.yml, listed, read as the runbook: its steps in its order, each under its tags."""
 
 from __future__ import annotations
 
@@ -7,14 +7,144 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 PROJECT = Path(__file__).resolve().parents[2]
 
-DEPLOY = """
+PREFLIGHT = """
+[always, preflight]
+preflight : Start of the runbook
+preflight : Look at the variables of every role
+preflight : Stop here when a variable is missing or wrong
+preflight : Look at node and npm
+preflight : Look at the app folder
+preflight : Look at space, inodes and filesystems
+preflight : Look at the commit and at changed tracked files
+preflight : Look for the branch at the remote
+preflight : Read the settings of the app
+preflight : Look at the flag in .env
+preflight : Look at the processes
+preflight : Look at the database
+preflight : Look at the login
+preflight : Decide what this run has to do
+preflight : Look at what this rollback would lose
+preflight : Look at the backup
+preflight : Stop here when anything is wrong
+preflight : Preflight passed
+"""
+
+DEPLOY = f"""{PREFLIGHT}\
+[code, cutover]
+release : Keep our own folder out of the repository
+release : Make the folders for staging, patches and what is kept aside
+release : Pull the newest commit of the branch, without checking it out
+release : See whether the way to it is a fast-forward
+release : Stop when this host has commits that the remote does not have
+release : See whether the lock file has changed
+release : Lay out the commit beside the running app
+release : Install its dependencies there
+release : Remove what an earlier deploy kept aside
+release : Newest code and dependencies ready
+[cutover, flag, migrate, schema, verify]
+auth_state : Apply the SQL migration
+auth_state : SQL migration applied
+[backup, cutover, flag, migrate, verify]
+auth_state : Back up the files
+auth_state : Backup created
+[cutover, migrate]
+auth_state : Copy the files to the database
+auth_state : Credentials migrated
+auth_state : All keys migrated
+[cutover, flag, restart, verify]
+cutover : Remember the place in each log
+cutover : Stop the processes that own the login
+cutover : Services stopped
+[cutover, flag, verify]
+auth_state : Copy what changed since, and compare every key on both sides
+auth_state : Verification passed
+[cutover]
+release : Save the changes to tracked files as a patch
+release : Discard them
+release : Swap the dependencies
+release : Bring the code to the newest commit
+release : Newest code and dependencies in place
+[cutover, flag]
+cutover : Make sure that the services rest and the copy was verified in this run
+cutover : Set the flag in .env
+cutover : Flag set in .env
+[cutover, flag, restart, verify]
+cutover : Start the processes until they are really up
+cutover : Services up
+[cutover, logs]
+health : Wait for the expected log lines, since the restart only
+health : Log lines as expected
+health : Ask the bot which store it uses
+health : Stop when the bot uses another store, or another login
+health : Bot runs on its store, with the same identity
+[cutover]
+auth_state : Record which store owns the login
+[database]
+health : Read the rows by type, the statistics and the files
+health : Database and files checked
+[smoke]
+health : Send the test message through MCP, and wait for its answer
+health : Test message answered
+[cutover]
+release : Clear the staging of the new commit
+[always, summary]
+summary : Summary
+"""
+
+ROLLBACK = f"""{PREFLIGHT}\
+[cutover, flag, restart]
+cutover : Remember the place in each log
+cutover : Stop the processes that own the login
+cutover : Services stopped
+[cutover, flag]
+auth_state : Write the state of the database back to the files
+auth_state : Database state written back to the files
+auth_state : Restore the files from a verified backup
+auth_state : Files restored from the backup
+auth_state : Give up the state of the database
+cutover : Make sure that the services rest and the copy was verified in this run
+cutover : Set the flag in .env
+cutover : Flag set in .env
+[cutover, flag, restart]
+cutover : Start the processes until they are really up
+cutover : Services up
+[cutover, logs]
+health : Wait for the expected log lines, since the restart only
+health : Log lines as expected
+health : Ask the bot which store it uses
+health : Stop when the bot uses another store, or another login
+health : Bot runs on its store, with the same identity
+[cutover]
+auth_state : Record which store owns the login
+[stores]
+health : Read the rows by type, the statistics and the files
+health : Database and files checked
+[smoke]
+health : Send the test message through MCP, and wait for its answer
+health : Test message answered
+[always, summary]
+summary : Summary
 """
 
 
-def listed(playbook: str) -> list[str]:
-    """The tasks of ``--list-tasks`` with their tags, those of preflight and of psycopg left out."""
+def listed(playbook: str) -> str:
+    """What ``--list-tasks`` lists, a line of tags wherever they change; how psycopg comes to the host is left out."""
     command = [str(Path(sys.executable).with_name("ansible-playbook")), playbook, "--list-tasks"]
     output = subprocess.run(command, cwd=PROJECT, check=True, capture_output=True, text=True).stdout
-    return re.findall(r"^      (\S.*?)\tTAGS: \[(.*)\]$", output, re.M)
+    lines, last = [], ""
+    for task, tags in re.findall(r"^      (\S.*?)\tTAGS: (\[.*\])$", output, re.M):
+        if task.startswith("psycopg :"):
+            continue
+        lines += [tags] if tags != last else []
+        lines.append(task)
+        last = tags
+    return "\n".join(["", *lines, ""])
+
+
+@pytest.mark.parametrize(("playbook", "runbook"), [("deploy.yml", DEPLOY), ("rollback.yml", ROLLBACK)])
+def test_list_tasks_reads_as_the_runbook(playbook: str, runbook: str) -> None:
+    assert listed(playbook) == runbook

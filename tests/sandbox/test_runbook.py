@@ -154,17 +154,27 @@ def test_second_rollback_changes_nothing(sandbox: Sandbox) -> None:
     assert run.recap()["changed"] == 0
 
 
-def test_deploy_again_with_local_changes_saved(sandbox: Sandbox) -> None:
+def test_deploy_again_past_a_failure_at_rest_with_local_changes_saved(sandbox: Sandbox) -> None:
     identity = sandbox.health()["identity"]
     working, branch = sandbox.root / "developer", sandbox.git("branch", "--show-current")
     (working / "NEWS").write_text("new\n")
     sandbox.git("add", "NEWS", folder=working)
     sandbox.git("commit", "--quiet", "-m", "Say what is new", folder=working)
     sandbox.git("push", "--quiet", "origin", branch, folder=working)
+
+    # A file in the way of the new commit: found with the bot at rest, before the switch.
+    in_the_way, modules = sandbox.app / "NEWS", (sandbox.app / "node_modules").stat().st_ino
+    in_the_way.write_text("old\n")
+    run = sandbox.play("deploy.yml")
+    assert run.rc != 0
+    assert "The bot was stopped and is up again, on files as before" in run.message()
+    assert sandbox.flag_lines() == [f"{FLAG}=false"]
+    conversations_go_on(sandbox, "files", identity)
+    in_the_way.unlink()
+
     worker = sandbox.app / "src" / "worker.js"
     before = worker.read_text()
     worker.write_text(f"// a local fix\n{before}")
-    modules = (sandbox.app / "node_modules").stat().st_ino
 
     ends_well(sandbox.play("deploy.yml", *extra(release_local_changes="patch")))
 
