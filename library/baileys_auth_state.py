@@ -40,8 +40,18 @@ options:
       - Mappings of a user who has a session live for ever, since the session is found through them. V(0) keeps all.
     type: float
     default: 7
+  backup:
+    description:
+      - With O(destination=database) also make sure of a backup of the files, as M(baileys_auth_backup) makes it.
+      - The files are read once for both, and nothing is copied before the backup was read back from the disk.
+    type: bool
+    default: false
+  backup_keep:
+    description: So many backups are kept, the oldest go first; never the last one.
+    type: int
+    default: 5
   backup_dir:
-    description: Where a state that loses a conflict is archived. The folder C(<sessions_dir>_backup) by default.
+    description: Where backups are, and a state that loses a conflict. The folder C(<sessions_dir>_backup) by default.
     type: path
 extends_documentation_fragment:
   - baileys_auth.database
@@ -121,6 +131,11 @@ companies:
       description: Bytes read from files, or written to them.
       type: int
       sample: 48211
+    backup:
+      description: With O(backup) the newest backup of the files, as M(baileys_auth_backup) describes it.
+      type: dict
+      sample: {"archive": "/opt/ai-admin/baileys_sessions_backup/company_962302/backup_20261122T030000Z.tar",
+               "files": 337, "bytes": 48211, "created": "2026-11-22T03:00:00+00:00"}
     archived:
       description: Where the state that lost a conflict was archived.
       type: str
@@ -159,6 +174,8 @@ OPTIONS = {
     "authority": {"type": "str", "choices": ["keep", "move", "settle", "abandon"], "default": "keep"},
     "accept_key_loss": {"type": "bool", "default": False},
     "lid_mapping_ttl_days": {"type": "float", "default": 7.0},
+    "backup": {"type": "bool", "default": False},
+    "backup_keep": {"type": "int", "default": 5},
     "backup_dir": {"type": "path"},
 }
 

@@ -63,6 +63,8 @@ def settings(params: dict[str, Any], *, check_mode: bool) -> Settings:
         authority=params.get("authority", "keep"),
         conflict=params.get("conflict", "fail"),
         accept_key_loss=params.get("accept_key_loss", False),
+        backup=params.get("backup", False),
+        backup_keep=params.get("backup_keep", 5),
         check_mode=check_mode,
     )
 

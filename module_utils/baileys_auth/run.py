@@ -13,7 +13,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..node_host.mask import mask
 from ..node_host.problems import HostError, Problem
 from . import arguments, catalogue, info, restore
-from .archive import Backups
+from .archive import Backup, Backups
 from .database import Database, connect
 from .errors import AuthStateError
 from .handover import Handover
@@ -76,7 +76,7 @@ def transfer(instance: AnsibleModule) -> Answer:
                 problems.append(_from_psycopg(error, f"company {company}"))
                 continue
             answer["changed"] = answer["changed"] or changed
-            answer["companies"][company] = _result(result)
+            answer["companies"][company] = _result(result, settings)
             answer["warnings"] += [f"company {company}: {each}" for each in result.warnings]
     answer["diff"] = _diff(answer["companies"], params["destination"])
     if problems:
@@ -169,7 +169,11 @@ def _present(
         changed = backups.would_create(folder, names, known)
         return changed, vars(newest) if newest and not changed else {}
     made, changed = backups.create(folder, names, arguments.now(), known, params["keep"])
-    return changed, {**vars(made), "archive": str(backups.folder / made.archive)}
+    return changed, _backup_facts(backups, made)
+
+
+def _backup_facts(backups: Backups, backup: Backup) -> Answer:
+    return {**vars(backup), "archive": str(backups.folder / backup.archive)}
 
 
 def _restored(
@@ -219,8 +223,8 @@ def _database(params: dict[str, Any]) -> Any:
     return arguments.database(params)
 
 
-def _result(result: Result) -> Answer:
-    owner = result.authority
+def _result(result: Result, settings: Settings) -> Answer:
+    owner, backup = result.authority, result.backup
     return {
         "actions": result.plan.by_type(),
         "keys": result.keys,
@@ -229,6 +233,7 @@ def _result(result: Result) -> Answer:
         "verified": result.verified,
         "bytes": result.bytes,
         "archived": result.archived,
+        "backup": _backup_facts(Backups(settings.backup_dir, result.company_id), backup) if backup else None,
         "store": f"{owner.store} ({owner.evidence})" if owner else None,
         "seconds": result.seconds,
     }

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 
 from . import consistency, lid_mapping, values
-from .archive import save_rows
+from .archive import Archive, Backups, save_rows
 from .authority import DATABASE, FILES, Record
 from .database import Database, Row, Stage
 from .errors import AuthStateError, Problem
@@ -68,6 +68,7 @@ class _Run:
         self.left_out: set[Key] = set()
         self.expiring: set[Key] = set()
         self.creds = b""
+        self.backups = Backups(self.settings.backup_dir, company_id)
         self.largest: tuple[Key, bytes] | None = None
 
     def copy(self) -> Record:
@@ -102,16 +103,32 @@ class _Run:
         """Read the folder; the values that the database lacks are staged on the way. Returns how many."""
         reader = self.reader
         mappings: dict[Key, bytes] = {}
-        reader.read_mappings(lambda key, canonical, _entry: mappings.update({key: canonical}))
-        self._judge_mappings(mappings)
         with ExitStack() as stack:
+            archive = self._begin_backup(stack) if self.settings.backup else None
+            reader.read_mappings(lambda key, canonical, _entry: mappings.update({key: canonical}))
+            self._judge_mappings(mappings)
             stage = None if self.settings.check_mode else stack.enter_context(self.database.stage())
             for key, canonical in mappings.items():
                 if key not in self.left_out:
                     self._stage(stage, key, canonical, reader.entries[key])
             reader.read_others(lambda key, canonical, entry: self._stage(stage, key, canonical, entry))
             reader.check()
+            if archive is not None:
+                made, newest = archive.finish(), self.result.backup
+                self.result.backup, self.result.backed_up = self.backups.keep(made, newest, self.settings.backup_keep)
         return stage.rows if stage else 0
+
+    def _begin_backup(self, stack: ExitStack) -> Archive | None:
+        """A new archive of every file on the way past; None where the newest holds the same, and in check mode."""
+        reader, result = self.reader, self.result
+        reader.check()  # what the listing alone shows, before anything is written
+        newest = result.backup = self.backups.newest()
+        if newest is not None and reader.unchanged() and newest.digest == set_digest(reader.known_digests()):
+            return None
+        if self.settings.check_mode:
+            result.backed_up = True
+            return None
+        return stack.enter_context(self.backups.write(reader, self.settings.now))
 
     def _judge_mappings(self, read: dict[Key, bytes]) -> None:
         """The TTL rule. A mapping that is past its TTL but has its row (aged since) is left as it is."""
@@ -247,9 +264,11 @@ class _Run:
 
     def _verify(self) -> None:
         """Value by value: the database holds what the files hold, and nothing else."""
-        rows = self.database.digests(self.company_id) if self.result.plan.changes else self.rows
-        wrong = differing(self.kept, {key: row.digest for key, row in rows.items()})
-        wrong |= {key for key, row in rows.items() if row.expires_at is not None and self._expiry(key) is None}
+        if self.result.plan.changes:
+            self.rows.clear()  # at no time in memory twice
+            self.rows = self.database.digests(self.company_id)
+        wrong = differing(self.kept, {key: row.digest for key, row in self.rows.items()})
+        wrong |= {key for key, row in self.rows.items() if row.expires_at is not None and self._expiry(key) is None}
         if wrong:
             raise AuthStateError(
                 Problem(

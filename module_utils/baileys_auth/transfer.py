@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from . import authority as store_authority
+from .archive import Backup
 from .authority import Authority, Record, StateFile
 from .database import Database
 from .errors import AuthStateError, Problem
@@ -36,6 +37,8 @@ class Settings:
     authority: str = KEEP
     conflict: str = FAIL
     accept_key_loss: bool = False
+    backup: bool = False
+    backup_keep: int = 5
     check_mode: bool = False
 
     def folder(self, company_id: str) -> Path:
@@ -53,7 +56,10 @@ class Settings:
 
 @dataclass
 class Result:
-    """What one transfer did, or would do. `keys`: signal keys, creds apart. `seconds`: by phase."""
+    """What one transfer did, or would do. `keys`: signal keys, creds apart. `seconds`: by phase.
+
+    `backup`: the newest of the files. `backed_up`: whether it was made by this transfer.
+    """
 
     company_id: str
     plan: Plan = field(default_factory=Plan)
@@ -64,12 +70,14 @@ class Result:
     bytes: int = 0
     verified: bool = False
     archived: str | None = None
+    backup: Backup | None = None
+    backed_up: bool = False
     warnings: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property
     def changed(self) -> bool:
-        return self.plan.changes
+        return self.plan.changes or self.backed_up
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:

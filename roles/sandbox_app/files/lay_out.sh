@@ -8,6 +8,8 @@ package=$1 origin=$2 branch=$3 checkout=$4 network=$5 previous=$6
 
 # None of the user's own settings: hooks, signing, templates.
 export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_SYSTEM=/dev/null
+# A sandbox need not outlive a power cut.
+export GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=core.fsync GIT_CONFIG_VALUE_0=none
 export GIT_AUTHOR_NAME='Bot developers' GIT_AUTHOR_EMAIL=bot@example.com
 export GIT_COMMITTER_NAME="$GIT_AUTHOR_NAME" GIT_COMMITTER_EMAIL="$GIT_AUTHOR_EMAIL"
 
