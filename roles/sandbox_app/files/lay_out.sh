@@ -2,9 +2,11 @@
 # Lays out the app afresh, whatever was there: its git origin, its checkout one commit behind, and beside it two folders
 # that stay with their dependencies: one that the simulated network runs from (the newest commit), and one of the
 # commit before. Says which of these lack their dependencies.
-# Arguments: tar file with bot/ and previous/, origin, branch, checkout, network's folder, previous commit's folder.
+# Arguments: tar file with bot/ and previous/, origin, branch, checkout, network's folder, previous commit's folder,
+# and what else of the run before has to go.
 set -eu
 package=$1 origin=$2 branch=$3 checkout=$4 network=$5 previous=$6
+shift 6
 
 # None of the user's own settings: hooks, signing, templates.
 export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_SYSTEM=/dev/null
@@ -14,7 +16,7 @@ export GIT_AUTHOR_NAME='Bot developers' GIT_AUTHOR_EMAIL=bot@example.com
 export GIT_COMMITTER_NAME="$GIT_AUTHOR_NAME" GIT_COMMITTER_EMAIL="$GIT_AUTHOR_EMAIL"
 
 source=$checkout.source
-rm -rf "$source" "$origin" "$checkout"
+rm -rf "$source" "$origin" "$checkout" "$@"
 mkdir -p -m 0700 "$source/work"
 tar --extract --file="$package" --directory="$source" --no-same-owner
 rm "$package"
