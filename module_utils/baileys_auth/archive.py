@@ -20,7 +20,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .durable import make_folder, own_like, remove, replace_file, sync_folder
+from .durable import make_folder, own_like, remove, remove_abandoned, replace_file, sync_folder
 from .errors import AuthStateError, Problem
 from .folder import open_folder
 from .manifest import set_digest
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 MANIFEST = "manifest.json"
 _NAME = re.compile(r"backup_(\d{8}T\d{6}Z)(?:-(\d+))?\.tar")
+_ANY_NAME = re.compile(r"backup_[A-Za-z0-9_.:+-]+")  # the originals' folders too
 _BUFFER = 1 << 20
 
 
@@ -85,7 +86,7 @@ class Backups:
         with open_folder(folder, names) as opened:
             reader = Reader(opened, known.known() if known else None)
             reader.check()  # what the listing alone shows, before anything is written
-            if newest is not None and known is not None and self._holds(newest, reader):
+            if newest is not None and known is not None and self._holds(newest, reader) and self.intact(newest):
                 return newest, False
             with self.write(reader, now) as archive:
                 reader.read_all()
@@ -98,7 +99,7 @@ class Backups:
         newest = self.newest()
         with open_folder(folder, names) as opened:
             reader = Reader(opened, known.known() if known else None)
-            return not self._holds(newest, reader) or newest is None
+            return not self._holds(newest, reader) or newest is None or not self.intact(newest)
 
     def _holds(self, backup: Backup | None, reader: Reader) -> bool:
         reader.read_all()
@@ -112,12 +113,19 @@ class Backups:
 
     def keep(self, made: Backup, newest: Backup | None, keep: int) -> tuple[Backup, bool]:
         """(the newest backup, whether it is `made`): one that holds the same as the newest before is not kept."""
-        if newest is not None and made.digest == newest.digest:
+        if newest is not None and made.digest == newest.digest and self.intact(newest):
             self._delete(made.archive)
             return newest, False
         for backup in self.list()[: -max(keep, 1)]:
             self._delete(backup.archive)
         return made, True
+
+    def intact(self, backup: Backup) -> bool:
+        """Whether the archive is still what was read back when it was made."""
+        try:
+            return _sha256(self.folder / backup.archive) == backup.sha256
+        except OSError:
+            return False
 
     def path(self, name: str) -> Path:
         """The archive of this name, or the original's folder. Raises AuthStateError when there is none."""
@@ -125,7 +133,7 @@ class Backups:
         if name == "newest" and newest is not None:
             return self.folder / newest.archive
         path = self.folder / name
-        if name != "newest" and Path(name).name == name and path.exists() and not path.is_symlink():
+        if _ANY_NAME.fullmatch(name) and path.exists() and not path.is_symlink():
             return path
         have = [backup.archive for backup in self.list()] + [path.name for path in self.originals()]
         raise AuthStateError(
@@ -176,6 +184,7 @@ class Archive:
         self._bytes = 0
 
     def __enter__(self) -> Archive:
+        remove_abandoned(self._temporary.parent)
         try:
             self._tar.open()
         except OSError as error:
@@ -207,7 +216,7 @@ class Archive:
         manifest = {"company_id": self._company_id, "identity": self._reader.identity, "files": self._sums}
         self._tar.add("", MANIFEST, json.dumps(manifest).encode(), int(self._now))
         self._tar.finish()
-        read_back = _sha256_from_disk(self._temporary)
+        read_back = _sha256(self._temporary, from_disk=True)
         if read_back != self._tar.sha256:
             raise AuthStateError(
                 Problem(
@@ -269,12 +278,13 @@ def _digest(reader: Reader) -> str:
     return set_digest({key: entry.digest for key, entry in reader.entries.items()})
 
 
-def _sha256_from_disk(path: Path) -> str:
-    """The SHA-256 of a file, read from the disk and not from the page cache where the kernel can drop it."""
+def _sha256(path: Path, *, from_disk: bool = False) -> str:
+    """The SHA-256 of a file. `from_disk`: not from the page cache, where the kernel can drop it."""
     total = hashlib.sha256()
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        if from_disk:
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
         while block := os.read(descriptor, _BUFFER):
             total.update(block)
     finally:
@@ -333,11 +343,13 @@ def members(path: Path, company_id: str) -> Iterator[tuple[str, bytes, int]]:
                 if not folder and name == MANIFEST:
                     manifest = json.loads(data)
                     continue
+                if name in seen:
+                    raise _damaged(path, "it holds one file twice")
                 seen[name] = hashlib.sha256(data).hexdigest()
                 yield name, data, int(member.mtime * 1_000_000_000)
     except (tarfile.TarError, OSError, ValueError):
         raise _damaged(path, "it cannot be read to its end") from None
-    if manifest is None or manifest["company_id"] != company_id or manifest["files"] != seen:
+    if not isinstance(manifest, dict) or (manifest.get("company_id"), manifest.get("files")) != (company_id, seen):
         raise _damaged(path, "it does not hold what its manifest says")
 
 

@@ -70,5 +70,23 @@ def sync_folder(path: Path) -> None:
         os.close(descriptor)
 
 
+def remove_abandoned(folder: Path) -> None:
+    """Remove what killed runs of this host were writing: `.<name>.<process id>.tmp`."""
+    for path in folder.glob(".*.tmp"):
+        pid = path.name.split(".")[-2]
+        if pid.isdigit() and not _alive(int(pid)):
+            remove(path)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
 def remove(path: Path) -> None:
     path.unlink(missing_ok=True)

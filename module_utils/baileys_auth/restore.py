@@ -40,7 +40,12 @@ def restore(backups: Backups, name: str, folder: Path, state_dir: Path, names: N
             aside = state_dir / "aside" / f"{folder.name}.{timestamp(time.time())}.{os.getpid()}"
             make_folder(aside.parent)
             os.rename(folder, aside)
-        os.rename(staging.path, folder)
+        try:
+            os.rename(staging.path, folder)
+        except OSError:
+            if aside is not None:
+                os.rename(aside, folder)
+            raise
     finally:
         staging.clear()
     sync_folder(folder.parent)

@@ -13,6 +13,7 @@ from . import authority as store_authority
 from .archive import Backup
 from .authority import Authority, Record, StateFile
 from .database import Database
+from .durable import remove_abandoned
 from .errors import AuthStateError, Problem
 from .manifest import Manifest, ManifestStore
 from .names import Key, Names, company_folder
@@ -103,6 +104,9 @@ class Transfer:
         self.database = database
         self.manifests = ManifestStore(settings.state_dir)
         self.state = StateFile(settings.state_dir)
+        if not settings.check_mode:
+            for folder in (settings.state_dir, settings.state_dir / "manifests"):
+                remove_abandoned(folder)
 
     def authority(self, company_id: str, *, row_exists: bool) -> Authority:
         """Which store is right. Raises AuthStateError unless it is this transfer's source."""
