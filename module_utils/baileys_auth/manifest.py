@@ -64,6 +64,10 @@ class Manifest:
         """Everything that was in the files."""
         return {**self.left_out, **self.entries}
 
+    def find(self, key: Key) -> Entry | None:
+        """What was in the file of one key."""
+        return self.entries.get(key) or self.left_out.get(key)
+
     def digests(self) -> dict[Key, bytes]:
         return {key: entry.digest for key, entry in self.entries.items()}
 

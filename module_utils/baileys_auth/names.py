@@ -17,7 +17,7 @@ CREDS_FILE = "creds.json"
 LID_MAPPING = "lid-mapping"
 
 # What other programs leave in such a folder. They are named in the result and never touched.
-_LEFTOVER = re.compile(r"^\.|\.tmp$|\.bak$|~$|^#.*#$|\.backup(\.|$)", re.IGNORECASE)
+_LEFTOVER_ENDS = (".tmp", ".bak", ".backup", "~")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")  # surrogates: how Python shows bytes that are no UTF-8
 _NAME_MAX = 255  # bytes, the limit of the file systems in use
 
@@ -94,7 +94,7 @@ class Names:
         if file_name == CREDS_FILE:
             return CREDS
         match = self._pattern.fullmatch(file_name)
-        if match is None or _CONTROL.search(file_name):
+        if match is None or has_control_character(file_name):
             return None
         key_type = self._interned[match[1]]
         key_id = self._decoders[key_type](match[2])
@@ -133,11 +133,13 @@ def _encode(name: str) -> str:
 
 def is_leftover(file_name: str) -> bool:
     """Whether another program left this file; Baileys never reads it."""
-    return _LEFTOVER.search(file_name) is not None
+    name = file_name.lower()
+    editors = name.startswith(".") or (name.startswith("#") and name.endswith("#"))
+    return editors or name.endswith(_LEFTOVER_ENDS) or ".backup." in name
 
 
 def has_control_character(file_name: str) -> bool:
-    return _CONTROL.search(file_name) is not None
+    return not file_name.isprintable() and _CONTROL.search(file_name) is not None  # the first is quick
 
 
 _COMPANY_FOLDER = "company_"

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from .durable import make_folder, own_like, remove, sync_folder
+from .durable import make_folder, own_like, remove, sync_folder, write_all
 
 _SYNC_EACH = 2000  # above so many new files, one sync of the file systems is faster than one of each file
 
@@ -32,8 +32,7 @@ class Staging:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             own_like(descriptor, self._folder.parent)
-            with os.fdopen(descriptor, "wb", closefd=False) as file:
-                file.write(data)
+            write_all(descriptor, data)
             if mtime_ns is not None:
                 os.utime(descriptor, ns=(mtime_ns, mtime_ns))
         finally:

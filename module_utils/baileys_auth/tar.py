@@ -8,7 +8,7 @@ import tarfile
 from functools import lru_cache
 from pathlib import Path
 
-from .durable import own_like
+from .durable import own_like, write_all
 
 BLOCK = 512
 _BUFFER = 1 << 20
@@ -63,9 +63,7 @@ class TarWriter:
 
     def _flush(self) -> None:
         self._total.update(self._buffer)
-        view = memoryview(self._buffer)
-        while view:
-            view = view[os.write(self._descriptor, view) :]
+        write_all(self._descriptor, self._buffer)
         self._buffer = bytearray()
 
 

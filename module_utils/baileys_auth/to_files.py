@@ -187,7 +187,7 @@ class _Run:
         """The mtime that a lid-mapping's file had, or that its row's expiry speaks of: the TTL rule counts from it."""
         if key.type != LID_MAPPING:
             return None
-        before = self.base.known().get(key) if self.base else None
+        before = self.base.find(key) if self.base else None
         if before is not None and before.signature is not None and before.digest == digest:
             return before.signature.mtime_ns
         expiry = self.expiry[key]
