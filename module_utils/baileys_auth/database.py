@@ -72,6 +72,8 @@ def _unreachable(error: Exception) -> Problem:
         text = re.sub(r"""["'][^"']*["']""", "…", text)
     if "password authentication failed" in text:
         return Problem("database_password", "the database", text, "Correct the password in database_url")
+    if "certificate" in text or "SSL" in text:
+        return Problem("database_tls", "the database", text, "Correct sslmode, sslrootcert or the host in database_url")
     if "does not exist" in text:
         return Problem("database_unreachable", "the database", text, "Correct user and database in database_url")
     if "permission denied" in text:
@@ -105,12 +107,19 @@ class Database:
 
     @contextmanager
     def transaction(self, *, snapshot: bool = False) -> Iterator[None]:
-        """A transaction that no statement timeout of the role ends. `snapshot`: it sees one state, and writes none."""
+        """A transaction that no timeout of the role's ends. `snapshot`: it sees one state, and writes none."""
         with self._connection.transaction():
             if snapshot:
                 self._run("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            self._run("SET LOCAL statement_timeout = 0")
-            self._run(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'")
+            limits = {
+                "lock_timeout": _LOCK_TIMEOUT,
+                "statement_timeout": "0",
+                "idle_in_transaction_session_timeout": "0",
+            }
+            if self._connection.info.server_version >= 170000:
+                limits["transaction_timeout"] = "0"
+            columns = ", ".join("set_config(%s, %s, true)" for _ in limits)
+            self._run(f"SELECT {columns}", [text for limit in limits.items() for text in limit])
             yield
 
     @contextmanager

@@ -112,7 +112,11 @@ def look(instance: AnsibleModule) -> Answer:
         with _database(params) as database:
             report = info.inspect(settings, database, companies, arguments.excluded(params))
     except AuthStateError as error:
-        if not {problem.code for problem in error.problems} & {"psycopg_missing", "database_unreachable"}:
+        if not {problem.code for problem in error.problems} & {
+            "psycopg_missing",
+            "database_unreachable",
+            "database_tls",
+        }:
             raise
         compared, unreachable = False, error.problems
         report = info.inspect(settings, None, companies, arguments.excluded(params))

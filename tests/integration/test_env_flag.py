@@ -51,7 +51,7 @@ PIECES = [
 @example("A=1\nA=2\n")
 @example("A=\n'x'\nB=1")
 @example("A='x' y\nB=2")
-@example('A="a\\nb"\nB=\'a\\nb\'')
+@example("A=\"a\\nb\"\nB='a\\nb'")
 @example("export\nA=1")
 @example("A=a'b # c")
 @example("A=`'\"`")

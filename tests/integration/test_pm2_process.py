@@ -373,7 +373,7 @@ def test_save_is_private_says_what_else_it_stores_and_forgets_the_flag(
 def test_pm2_errors_never_quote_the_list(host: Host, tmp_path: Path) -> None:
     """A pm2 that fails after having printed environments: nothing of its output but error lines gets out."""
     fake = tmp_path / "pm2"
-    fake.write_text("#!/bin/sh\necho '[{\"pm2_env\": {\"DATABASE_URL\": \"postgresql://a:b@c/d\"}'\nexit 3\n")
+    fake.write_text('#!/bin/sh\necho \'[{"pm2_env": {"DATABASE_URL": "postgresql://a:b@c/d"}\'\nexit 3\n')
     fake.chmod(0o755)
     with pytest.raises(Pm2Error) as caught:
         Pm2(str(host.home), executable=str(fake)).processes()
