@@ -1,0 +1,181 @@
+"""baileys_auth_info: what is where, whether it agrees, and that looking changes nothing."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+
+import psycopg
+import pytest
+from bot_host import COMPANY, BotHost, good, tree
+from postgresql_server import TestDatabase
+
+
+def found(host: BotHost, **options: object) -> dict:
+    return good(host.info(**options))
+
+
+def facts(host: BotHost) -> dict:
+    return found(host)["companies"][COMPANY]
+
+
+def problems(answer: dict) -> list[str]:
+    return [problem["code"] for problem in answer["problems"]]
+
+
+def test_before_during_and_after(bot_host: BotHost, database: TestDatabase) -> None:
+    seen = facts(bot_host)
+    assert seen["authority"] == {
+        "store": "files", "evidence": "the flag is off", "moving_to": None, "since": None, "host": None,
+    }  # fmt: skip
+    assert (seen["files"]["present"], seen["files"]["count"]) == (True, 120)
+    assert sum(seen["files"]["by_type"].values()) == 120
+    assert (seen["database"]["present"], seen["manifest"], seen["agree"]) == (False, None, None)
+
+    moved = bot_host.migrate()["companies"][COMPANY]
+    seen = facts(bot_host)
+    assert (seen["authority"]["store"], seen["authority"]["host"]) == ("database", "bot-1")
+    assert seen["authority"]["since"]
+    assert (seen["agree"], seen["differences"]) == (True, {})
+    assert seen["database"]["count"] == moved["keys"] == database.count()
+    assert seen["database"]["identity"] == seen["files"]["identity"] == moved["identity"]
+    assert seen["database"]["digest"] == seen["manifest"]["digest"] == moved["digest"]
+    assert seen["database"]["expiring_types"] == ["lid-mapping"]
+    assert seen["manifest"]["keys"] == moved["keys"]
+    assert seen["manifest"]["left_out"] == 120 - 1 - moved["keys"]
+
+
+def test_looking_changes_nothing(bot_host: BotHost, database: TestDatabase) -> None:
+    bot_host.migrate()
+    manifests = bot_host.state_dir / "manifests"
+    shutil.copy(manifests / f"company_{COMPANY}.json", manifests / f"company_{COMPANY}.json.next")
+    before = tree(bot_host.root)
+    with bot_host.unchanged(database):
+        facts(bot_host)
+    assert tree(bot_host.root) == before
+    # It could not if it wanted to.
+    with psycopg.connect(database.conninfo, autocommit=True) as connection:
+        connection.execute(f'ALTER DATABASE "{database.name}" SET default_transaction_read_only = on')
+    try:
+        assert facts(bot_host)["agree"] is True
+    finally:
+        with psycopg.connect(database.conninfo, autocommit=True) as connection:
+            connection.execute("SET default_transaction_read_only = off")
+            connection.execute(f'ALTER DATABASE "{database.name}" RESET default_transaction_read_only')
+
+
+def test_differences_by_type(bot_host: BotHost, database: TestDatabase) -> None:
+    bot_host.migrate()
+    database.run("DELETE FROM whatsapp_keys WHERE key_type = 'pre-key' AND key_id IN ('1', '2')")
+    database.run("UPDATE whatsapp_keys SET value = '{}' WHERE key_type = 'pre-key' AND key_id = '3'")
+    database.run(
+        "INSERT INTO whatsapp_keys (company_id, key_type, key_id, value) VALUES (%s, 'session', '7.0', '{}')", COMPANY
+    )
+    seen = facts(bot_host)
+    assert seen["agree"] is False
+    assert seen["differences"] == {
+        "pre-key": {"files_only": 2, "database_only": 0, "different": 1},
+        "session": {"files_only": 0, "database_only": 1, "different": 0},
+    }
+
+
+def test_expired_rows(bot_host: BotHost, database: TestDatabase) -> None:
+    bot_host.migrate()
+    database.run("UPDATE whatsapp_keys SET expires_at = now() - interval '1 s' WHERE expires_at IS NOT NULL")
+    database.run("UPDATE whatsapp_keys SET expires_at = now() + interval '1 h' WHERE key_type = 'pre-key'")
+    seen = facts(bot_host)["database"]
+    assert seen["expired"] == 8
+    assert seen["expiring_types"] == ["lid-mapping", "pre-key"]
+
+
+def test_other_logins_that_would_be_made_anew(bot_host: BotHost, database: TestDatabase) -> None:
+    bot_host.make(60, "1001", number="79990000002")
+    bot_host.make(60, "1002", number="79990000003")
+    answer = found(bot_host, excluded=["1002"])
+    assert answer["other_companies"] == ["1001"]
+    assert problems(answer) == ["company_not_moved"]
+    assert "1001" in answer["problems"][0]["where"]
+    # Moved in a run of its own, it is in nobody's way.
+    bot_host.company_ids = ["1001"]
+    bot_host.migrate()
+    bot_host.company_ids = [COMPANY]
+    bot_host.flag("files")
+    assert problems(found(bot_host, excluded=["1002"])) == []
+
+
+def test_all_companies(bot_host: BotHost, database: TestDatabase) -> None:
+    bot_host.make(60, "1001", number="79990000002")
+    bot_host.company_ids = []
+    assert set(found(bot_host)["companies"]) == {COMPANY, "1001"}
+    assert set(found(bot_host, excluded=["company_1001"])["companies"]) == {COMPANY}
+
+
+def test_one_account_twice(bot_host: BotHost, database: TestDatabase) -> None:
+    bot_host.make(60, "1001")
+    bot_host.company_ids = [COMPANY, "1001"]
+    assert problems(found(bot_host)) == ["login_twice"]
+
+
+@pytest.mark.parametrize("problem", ["folder_missing", "creds_missing", "torn", "unknown_files", "sessions_missing"])
+def test_everything_that_stands_in_the_way(bot_host: BotHost, database: TestDatabase, problem: str) -> None:
+    if problem == "folder_missing":
+        shutil.rmtree(bot_host.folder)
+    elif problem == "creds_missing":
+        (bot_host.folder / "creds.json").unlink()
+    elif problem == "torn":
+        (bot_host.folder / "pre-key-1.json").write_text("{")
+    elif problem == "unknown_files":
+        (bot_host.folder / "pre-key-x.json").write_text("{}")
+    else:
+        shutil.rmtree(bot_host.sessions)
+    assert problem in problems(found(bot_host))
+
+
+def test_what_is_wrong_with_old_files_is_a_finding(bot_host: BotHost, database: TestDatabase) -> None:
+    """Once the database is right, the old files may be anything."""
+    bot_host.migrate()
+    (bot_host.folder / "creds.json").write_text("")
+    answer = found(bot_host)
+    assert problems(answer) == []
+    assert any("old files" in finding for finding in answer["findings"])
+    shutil.rmtree(bot_host.folder)
+    answer = found(bot_host)
+    assert problems(answer) == []
+    assert answer["companies"][COMPANY]["files"]["present"] is False
+
+
+def test_leftovers_are_named_and_masked(bot_host: BotHost, database: TestDatabase) -> None:
+    (bot_host.folder / "session-79686484488.0.json.tmp").touch()
+    (bot_host.folder / ".DS_Store").touch()
+    (bot_host.folder / "bad\udcff.bak").touch()
+    leftovers = facts(bot_host)["files"]["leftovers"]
+    assert len(leftovers) == 3
+    assert ".DS_Store" in leftovers
+    assert "79686484488" not in json.dumps(leftovers)
+    good(bot_host.state())
+
+
+def test_without_the_database(bot_host: BotHost, database: TestDatabase) -> None:
+    bot_host.migrate()
+    answer = found(bot_host, conninfo="")
+    assert (answer["database_compared"], answer["stats"]) == (False, None)
+    seen = answer["companies"][COMPANY]
+    assert (seen["authority"]["store"], seen["database"], seen["agree"]) == ("database", None, None)
+    bad = bot_host.conninfo.replace("127.0.0.1", "127.0.0.2")
+    answer = found(bot_host, conninfo=bad)
+    assert answer["database_compared"] is False
+    assert problems(answer) == ["database_unreachable"]
+
+
+def test_it_is_fast_the_second_time(bot_host: BotHost, database: TestDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What did not change since the manifest is not opened."""
+    from ansible.module_utils.baileys_auth.folder import Folder
+
+    time.sleep(0.12)
+    good(bot_host.state())
+    read = []
+    original = Folder.read_bytes
+    monkeypatch.setattr(Folder, "read_bytes", lambda self, name, size: read.append(name) or original(self, name, size))
+    facts(bot_host)
+    assert set(read) <= {"creds.json", "tctoken-__index.json"}
