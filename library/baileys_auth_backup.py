@@ -94,7 +94,7 @@ companies:
     aside:
       description: Where the former folder is kept after a restore
       type: str
-      sample: /opt/ai-admin/.auth-state/aside/company_962302.20261122T030000Z.4711
+      sample: /opt/ai-admin/.auth-state/aside/company_962302_20261122T030000Z
     backups: {description: With O(state=listed) all that count, type: list, sample: []}
     originals: {description: With O(state=listed) folders of the app's own script, type: list, sample: []}
 problems:

@@ -86,8 +86,11 @@ class Backups:
         with open_folder(folder, names) as opened:
             reader = Reader(opened, known.known() if known else None)
             reader.check()  # what the listing alone shows, before anything is written
-            if newest is not None and known is not None and self._holds(newest, reader) and self.intact(newest):
-                return newest, False
+            if newest is not None and known is not None:
+                reader.read_all()
+                reader.check()
+                if self.counts(newest, reader):
+                    return newest, False
             with self.write(reader, now) as archive:
                 reader.read_all()
                 reader.check()
@@ -99,12 +102,13 @@ class Backups:
         newest = self.newest()
         with open_folder(folder, names) as opened:
             reader = Reader(opened, known.known() if known else None)
-            return not self._holds(newest, reader) or newest is None or not self.intact(newest)
+            reader.read_all()
+            reader.check()
+            return not self.counts(newest, reader)
 
-    def _holds(self, backup: Backup | None, reader: Reader) -> bool:
-        reader.read_all()
-        reader.check()
-        return backup is not None and _digest(reader) == backup.digest
+    def counts(self, backup: Backup | None, reader: Reader) -> bool:
+        """Whether the backup holds what the reader has read, and is still whole."""
+        return backup is not None and _digest(reader) == backup.digest and self.intact(backup)
 
     def write(self, reader: Reader, now: float) -> Archive:
         """A new archive of what the reader reads from now on: every file, also those that did not change."""

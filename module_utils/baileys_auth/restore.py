@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from . import values
-from .archive import Backups, members, timestamp
+from .archive import Backups, free_name, members
 from .durable import make_folder, sync_folder
 from .errors import AuthStateError, Problem
 from .identity import identity_digest
@@ -37,8 +37,8 @@ def restore(backups: Backups, name: str, folder: Path, state_dir: Path, names: N
         make_folder(folder.parent)
         aside = None
         if folder.is_symlink() or folder.exists():
-            aside = state_dir / "aside" / f"{folder.name}.{timestamp(time.time())}.{os.getpid()}"
-            make_folder(aside.parent)
+            make_folder(state_dir / "aside")
+            aside = free_name(state_dir / "aside", folder.name, "", time.time())
             os.rename(folder, aside)
         try:
             os.rename(staging.path, folder)

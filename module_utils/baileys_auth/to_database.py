@@ -101,7 +101,7 @@ class _Run:
 
     def _read(self) -> int:
         """Read the folder; the values that the database lacks are staged on the way. Returns how many."""
-        reader = self.reader
+        reader, result = self.reader, self.result
         mappings: dict[Key, bytes] = {}
         with ExitStack() as stack:
             archive = self._begin_backup(stack) if self.settings.backup else None
@@ -113,9 +113,11 @@ class _Run:
                     self._stage(stage, key, canonical, reader.entries[key])
             reader.read_others(lambda key, canonical, entry: self._stage(stage, key, canonical, entry))
             reader.check()
+            if self.settings.check_mode and result.backed_up:
+                result.backed_up = not self.backups.counts(result.backup, reader)
             if archive is not None:
-                made, newest = archive.finish(), self.result.backup
-                self.result.backup, self.result.backed_up = self.backups.keep(made, newest, self.settings.backup_keep)
+                made, newest = archive.finish(), result.backup
+                result.backup, result.backed_up = self.backups.keep(made, newest, self.settings.backup_keep)
         return stage.rows if stage else 0
 
     def _begin_backup(self, stack: ExitStack) -> Archive | None:
@@ -123,7 +125,8 @@ class _Run:
         reader, result = self.reader, self.result
         reader.check()  # what the listing alone shows, before anything is written
         newest = result.backup = self.backups.newest()
-        if newest is not None and reader.unchanged() and newest.digest == set_digest(reader.known_digests()):
+        known = set_digest(reader.known_digests()) if newest is not None and reader.unchanged() else ""
+        if newest is not None and newest.digest == known and self.backups.intact(newest):
             return None
         if self.settings.check_mode:
             result.backed_up = True

@@ -385,3 +385,93 @@ def test_many_companies_one_bad(host: BotHost) -> None:
     assert codes(answer) == ["creds_missing"]
     assert set(answer["companies"]) == {COMPANY}
     assert answer["changed"] is True
+
+
+# Together with the copy to the database: the files are read once for both
+
+
+def backup_of(answer: dict[str, Any]) -> dict[str, Any]:
+    return good(answer)["companies"][COMPANY]["backup"]
+
+
+def test_a_copy_makes_the_same_backup(bot_host: BotHost, database: TestDatabase) -> None:
+    with bot_host.unchanged(database):
+        assert good(bot_host.state(backup=True, check=True))["changed"] is True
+    answer = bot_host.state(backup=True)
+    assert backup_of(answer)["files"] == len(bot_host.contents())
+    (archive,) = archives(bot_host)
+    assert backup_of(answer)["archive"] == str(archive)
+    with tarfile.open(archive) as tar:
+        held = {Path(member.name).name: tar.extractfile(member).read() for member in tar}
+    held.pop("manifest.json")
+    assert held == bot_host.contents()
+    good(bot_host.backup("verified"))
+    assert good(bot_host.backup())["changed"] is False
+    time.sleep(0.12)
+    for _ in range(2):
+        with bot_host.unchanged(database):
+            again = good(bot_host.state(backup=True))
+        assert again["changed"] is False
+        assert backup_of(again) == backup_of(answer)
+    assert good(bot_host.state(backup=True, check=True))["changed"] is False
+
+
+def test_a_copy_backs_up_every_file_also_those_that_did_not_change(bot_host: BotHost, database: TestDatabase) -> None:
+    time.sleep(0.12)
+    good(bot_host.state())
+    bot_host.write("pre-key-1", {"changed": 1})
+    (bot_host.folder / "pre-key-2.json").unlink()
+    (bot_host.folder / "pre-key-1.json.tmp").write_text("a leftover")
+    answer = bot_host.state(backup=True)
+    assert backup_of(answer)["files"] == len(bot_host.contents()) - 1
+    bot_host.write("pre-key-3", {"changed": 1})
+    good(bot_host.state(backup=True, backup_keep=1))
+    assert len(archives(bot_host)) == 1
+    good(bot_host.backup("restored"))
+    assert bot_host.values()["pre-key-3.json"] == {"changed": 1}
+    assert "pre-key-1.json.tmp" not in bot_host.contents()
+
+
+def test_check_mode_tells_of_the_backup_what_the_run_does(bot_host: BotHost, database: TestDatabase) -> None:
+    """Files that were only touched: nothing known says so, but what they hold does."""
+    good(bot_host.state(backup=True))
+    for path in bot_host.folder.iterdir():
+        status = path.stat()
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    check = good(bot_host.state(backup=True, check=True))
+    assert check["changed"] is False
+    assert good(bot_host.state(backup=True))["changed"] is False
+    assert len(archives(bot_host)) == 1
+
+
+def test_a_copy_replaces_a_damaged_backup(bot_host: BotHost, database: TestDatabase) -> None:
+    good(bot_host.state(backup=True))
+    time.sleep(0.12)
+    good(bot_host.state(backup=True))
+    (archive,) = archives(bot_host)
+    archive.write_bytes(archive.read_bytes()[:-5000])
+    assert good(bot_host.state(backup=True, check=True))["changed"] is True
+    assert good(bot_host.state(backup=True))["changed"] is True
+    good(bot_host.backup("verified"))
+
+
+def test_no_backup_no_copy(bot_host: BotHost, database: TestDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ansible.module_utils.baileys_auth import archive
+
+    original = archive._sha256
+    before = database.tables()
+    monkeypatch.setattr(archive, "_sha256", lambda path, **options: original(path, **options)[::-1])
+    assert codes(bot_host.state(backup=True)) == ["backup_damaged"]
+    monkeypatch.undo()
+    bot_host.write("lid-mapping-79110000001", 5)
+    assert codes(bot_host.state(backup=True)) == ["value_refused"]
+    assert database.tables() == before
+    assert list((bot_host.backups / f"company_{COMPANY}").iterdir()) == []
+
+
+def test_a_conflict_after_the_backup_keeps_the_backup(bot_host: BotHost, database: TestDatabase) -> None:
+    database.run("INSERT INTO whatsapp_auth (company_id, creds) VALUES (%s, '{}')", COMPANY)
+    before = database.tables()
+    assert codes(bot_host.state(backup=True)) == ["conflict"]
+    assert database.tables() == before
+    good(bot_host.backup("verified"))
