@@ -26,7 +26,9 @@ options:
     type: path
     required: true
   state_dir:
-    description: Where manifests, staged files and the host's copy of the record are kept. On the file system of O(sessions_dir).
+    description:
+      - Where manifests, staged files and the host's copy of the record are kept.
+      - On the file system of O(sessions_dir).
     type: path
     required: true
   company_ids:

@@ -85,7 +85,8 @@ def make(path: Path, files: int = 337, *, seed: int = 1, number: str = OWN_NUMBE
         keys[f"sender-key-{group}::102765710000000_1::12"] = [{"senderKeyId": 7, "senderChainKey": {"iteration": 3}}]
         keys[f"sender-key-memory-{group}"] = {f"{users[0]}@s.whatsapp.net": True}
     for key_id in (APP_STATE_KEY, "AAAAAK6J"):
-        keys[f"app-state-sync-key-{key_id}"] = {"keyData": base64.b64encode(source.randbytes(32)).decode(), "timestamp": 1}
+        data = base64.b64encode(source.randbytes(32)).decode()
+        keys[f"app-state-sync-key-{key_id}"] = {"keyData": data, "timestamp": 1}
     for name in ("critical_block", "critical_unblock_low", "regular", "regular_high", "regular_low"):
         hashes = {base64.b64encode(source.randbytes(32)).decode(): {"valueMac": _buffer(source, 32)}}
         keys[f"app-state-sync-version-{name}"] = {"version": 3, "hash": _buffer(source, 128), "indexValueMap": hashes}

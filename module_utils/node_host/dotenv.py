@@ -165,8 +165,10 @@ def plan(text: str, name: str, value: str | None) -> Edit:
 
 def _with_origins(text: str) -> tuple[str, list[int]]:
     """The text with ``\\n`` line ends, and for each of its characters (and its end) the index in the original."""
-    parts = [(match.group().replace("\r\n", "\n").replace("\r", "\n"), match.start())
-             for match in re.finditer(r"\r\n|[\s\S]", text)]
+    parts = [
+        (match.group().replace("\r\n", "\n").replace("\r", "\n"), match.start())
+        for match in re.finditer(r"\r\n|[\s\S]", text)
+    ]
     return "".join(char for char, _ in parts), [start for _, start in parts] + [len(text)]
 
 

@@ -218,9 +218,7 @@ class Tail:
         status = os.fstat(file.fileno())
         if self._inode is None:
             self._offset, self._fingerprint = 0, None
-        elif status.st_ino != self._inode or (
-            self._offset and _fingerprint(file, self._offset) != self._fingerprint
-        ):
+        elif status.st_ino != self._inode or (self._offset and _fingerprint(file, self._offset) != self._fingerprint):
             yield from self._from_copy()
             self._offset, self._fingerprint = 0, None
         self._file, self._inode = file, status.st_ino
@@ -444,9 +442,7 @@ def watch(
     result.missing = missing()
     result.gaps = [str(tail.source["path"]) for tail in tails if tail.gap]
     result.unwatched = [
-        pattern.name
-        for pattern in (*expected, *forbidden)
-        if not any(pattern.applies(tail.source) for tail in tails)
+        pattern.name for pattern in (*expected, *forbidden) if not any(pattern.applies(tail.source) for tail in tails)
     ]
     result.last_error_lines = [
         {**tails[index].source, "lines": [_show(line) for line in lines]}

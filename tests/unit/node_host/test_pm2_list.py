@@ -46,7 +46,7 @@ def processes(*entries: dict[str, Any], drop: tuple[str, ...] = ()) -> list[Proc
         "\x1b[32m[PM2] \x1b[39mSpawning PM2 daemon with pm2_home=/x\n[PM2] PM2 Successfully daemonized\n",
         ">>>> In-memory PM2 is out-of-date, do:\n>>>> $ pm2 update\nIn memory PM2 version: 5.3.0\n",
         "[1] warning\n[]\n",
-        "[{\"level\": 1}]\n",
+        '[{"level": 1}]\n',
     ],
 )
 def test_the_list_may_stand_behind_other_lines(before: str) -> None:
