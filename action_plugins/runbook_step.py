@@ -12,7 +12,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-OUTCOMES = ("done", "unchanged", "planned", "skipped")
+OUTCOMES = ("done", "unchanged", "planned", "skipped", "missing")
 
 
 class ActionModule(ActionBase):

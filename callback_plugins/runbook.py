@@ -14,7 +14,7 @@ description:
   - Prints what each C(runbook_step) task has to say, with a mark, under the task's own line.
 """
 
-MARKS = {"done": "✅", "unchanged": "✓", "planned": "…", "skipped": "-"}
+MARKS = {"done": "✅", "unchanged": "✓", "planned": "…", "skipped": "-", "missing": "❌"}
 
 
 class CallbackModule(CallbackBase):

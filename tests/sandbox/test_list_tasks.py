@@ -26,9 +26,9 @@ preflight : Look at the flag in .env
 preflight : Look at the processes
 preflight : Look at the database
 preflight : Look at the login
+preflight : Look at the backup
 preflight : Decide what this run has to do
 preflight : Look at what this rollback would lose
-preflight : Look at the backup
 preflight : Stop here when anything is wrong
 preflight : Preflight passed
 """
@@ -74,6 +74,7 @@ cutover : Set the flag in .env
 cutover : Flag set in .env
 [cutover, flag, restart, verify]
 cutover : Start the processes until they are really up
+cutover : Read the flag back from what the started processes see
 cutover : Services up
 [cutover, logs]
 health : Wait for the expected log lines, since the restart only
@@ -111,6 +112,7 @@ cutover : Set the flag in .env
 cutover : Flag set in .env
 [cutover, flag, restart]
 cutover : Start the processes until they are really up
+cutover : Read the flag back from what the started processes see
 cutover : Services up
 [cutover, logs]
 health : Wait for the expected log lines, since the restart only

@@ -26,6 +26,15 @@ def extra(**variables: object) -> tuple[str, ...]:
     return ("-e", json.dumps(variables))
 
 
+@pytest.fixture(scope="module")
+def developer(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone of the app's origin, from which commits are pushed."""
+    clone, branch = tmp_path_factory.mktemp("developer") / "ai-admin", sandbox.git("branch", "--show-current")
+    origin = str(sandbox.root / "origin.git")
+    sandbox.git("clone", "--quiet", "--branch", branch, origin, str(clone), folder=sandbox.root)
+    return clone
+
+
 def conversations_go_on(sandbox: Sandbox, store: str, identity: str) -> None:
     """The bot is on this store, with the login that it always had; old and new conversations decrypt both ways."""
     assert sandbox.health()["store"] == store
@@ -51,17 +60,13 @@ def test_check_mode_tells_and_changes_nothing(sandbox: Sandbox, copy_of_login: P
 # --- A deploy that fails -------------------------------------------------------------------------------------------
 
 
-def test_failure_before_the_stop_leaves_the_bot_running(sandbox: Sandbox) -> None:
+def test_failure_before_the_stop_leaves_the_bot_running(sandbox: Sandbox, developer: Path) -> None:
     """The dependencies of the new commit cannot be installed."""
-    working = sandbox.root / "developer"
-    sandbox.git("clone", "--quiet", str(sandbox.root / "origin.git"), str(working), folder=sandbox.root)
-    branch = sandbox.git("branch", "--show-current")
-    sandbox.git("checkout", "--quiet", branch, folder=working)
-    lock = json.loads((working / "package-lock.json").read_text())
+    lock = json.loads((developer / "package-lock.json").read_text())
     lock["packages"]["node_modules/pg"]["version"] = "0.0.0-none"
-    (working / "package-lock.json").write_text(json.dumps(lock))
-    sandbox.git("commit", "--quiet", "-am", "Break the lock file", folder=working)
-    sandbox.git("push", "--quiet", "origin", branch, folder=working)
+    (developer / "package-lock.json").write_text(json.dumps(lock))
+    sandbox.git("commit", "--quiet", "-am", "Break the lock file", folder=developer)
+    sandbox.git("push", "--quiet", folder=developer)
 
     processes, commit = sandbox.processes(), sandbox.git("rev-parse", "HEAD")
     run = sandbox.play("deploy.yml")
@@ -72,8 +77,8 @@ def test_failure_before_the_stop_leaves_the_bot_running(sandbox: Sandbox) -> Non
     assert sandbox.git("rev-parse", "HEAD") == commit
     assert sandbox.flag_lines() == []
 
-    sandbox.git("revert", "--no-edit", "HEAD", folder=working)
-    sandbox.git("push", "--quiet", "origin", branch, folder=working)
+    sandbox.git("revert", "--no-edit", "HEAD", folder=developer)
+    sandbox.git("push", "--quiet", folder=developer)
 
 
 def test_failure_after_the_switch_brings_the_bot_back_with_every_key(sandbox: Sandbox) -> None:
@@ -154,13 +159,12 @@ def test_second_rollback_changes_nothing(sandbox: Sandbox) -> None:
     assert run.recap()["changed"] == 0
 
 
-def test_deploy_again_past_a_failure_at_rest_with_local_changes_saved(sandbox: Sandbox) -> None:
+def test_deploy_again_past_a_failure_at_rest_with_local_changes_saved(sandbox: Sandbox, developer: Path) -> None:
     identity = sandbox.health()["identity"]
-    working, branch = sandbox.root / "developer", sandbox.git("branch", "--show-current")
-    (working / "NEWS").write_text("new\n")
-    sandbox.git("add", "NEWS", folder=working)
-    sandbox.git("commit", "--quiet", "-m", "Say what is new", folder=working)
-    sandbox.git("push", "--quiet", "origin", branch, folder=working)
+    (developer / "NEWS").write_text("new\n")
+    sandbox.git("add", "NEWS", folder=developer)
+    sandbox.git("commit", "--quiet", "-m", "Say what is new", folder=developer)
+    sandbox.git("push", "--quiet", folder=developer)
 
     # A file in the way of the new commit: found with the bot at rest, before the switch.
     in_the_way, modules = sandbox.app / "NEWS", (sandbox.app / "node_modules").stat().st_ino
