@@ -261,13 +261,16 @@ def test_a_ttl_that_somebody_put_on_other_keys_is_taken_off(bot_host: BotHost, d
 
 
 def test_the_last_copy_judges_by_the_time_of_the_pre_copy(bot_host: BotHost, database: TestDatabase) -> None:
-    """One "now" per rollout: a mapping that passes its seventh day between the two copies is no surprise."""
+    """One "now" per rollout: a mapping that passes its seventh day between the two copies is treated alike by both."""
     mapping(bot_host, "79110000006", "555000000000006", 7 - 1.2 / DAY)
     good(bot_host.state())
     assert "79110000006" in expiries(database)
     time.sleep(1.3)
-    answer = good(bot_host.state(authority="move"))
-    assert answer["changed"] is False
+    assert good(bot_host.state(authority="move"))["changed"] is False
+    database.run("SELECT cleanup_expired_whatsapp_keys()")
+    assert "79110000006" not in expiries(database)
+    assert total(good(bot_host.state(authority="move")), "added") == 2
+    assert "79110000006" in expiries(database)
 
 
 # Several companies in one call
@@ -446,6 +449,9 @@ def test_warnings_for_what_baileys_tolerates(bot_host: BotHost) -> None:
     assert "the newest pre-key" in text
     assert "1 of " in text
     assert "tctoken" in text
+    time.sleep(0.12)
+    good(bot_host.state())
+    assert "tctoken" in json.dumps(good(bot_host.state())["warnings"])  # also when no file was read for its value
     findings = " ".join(good(bot_host.info())["findings"])
     assert "the newest pre-key" in findings
     assert "tctoken" in findings

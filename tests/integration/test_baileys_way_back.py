@@ -254,6 +254,12 @@ def test_rows_that_the_app_spelt_in_its_own_way(moved: BotHost, database: TestDa
     good(moved.state("files", check=True))
 
 
+def test_the_same_change_in_two_spellings_is_no_conflict(moved: BotHost, database: TestDatabase) -> None:
+    database.run("UPDATE whatsapp_keys SET value = '{\"a\": 1.50}' WHERE key_type = 'pre-key' AND key_id = '2'")
+    moved.write("pre-key-2", {"a": 1.5})
+    assert good(moved.state("files", authority="move"))["changed"] is False
+
+
 def test_the_second_way_back_changes_nothing(moved: BotHost) -> None:
     good(moved.state("files", authority="move"))
     with moved.unchanged():

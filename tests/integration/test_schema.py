@@ -62,6 +62,8 @@ def test_tables_are_made_once(schema: Run, empty_database: TestDatabase) -> None
     again = good(schema(empty_database))
     assert (again["changed"], again["missing"], again["ok"], again["problems"]) == (False, [], True, [])
     assert good(schema(empty_database, state="checked"))["ok"] is True
+    secured = "SELECT relname FROM pg_class WHERE relrowsecurity AND relname LIKE 'whatsapp%' ORDER BY 1"
+    assert empty_database.run(secured) == sorted((table,) for table in wanted.TABLES)
 
 
 def test_only_what_is_missing_is_made(schema: Run, fresh_database: TestDatabase) -> None:
