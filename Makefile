@@ -64,6 +64,13 @@ test-integration: setup ## The modules on a PostgreSQL of the tests' own
 test-sandbox: setup ## The playbooks on a sandbox of the tests' own
 	$(PYTEST) tests/sandbox
 
+.PHONY: bench bench-full
+bench: setup ## Measure against the original's way and the limit; writes BENCHMARKS.md
+	python -m bench
+
+bench-full: setup ## The same with a thousand companies, and the largest login in every table
+	python -m bench --full
+
 # For one platform and its oldest Python, not universal: pip, fetching for another Python, takes the markers for its own.
 LOCK = uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header --no-annotate
 .PHONY: lock

@@ -29,6 +29,10 @@ class Sandbox:
         self.node = path / "bin" / "node"
         self.bot = self._install_bot()
 
+    @property
+    def bot_environment(self) -> dict[str, str]:
+        return {"DATABASE_URL": self.database_url, "BOT": str(self.bot)}
+
     def close(self) -> None:
         self._admin.close()
         self._playbook("sandbox_clean.yml")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .durable import make_folder, own_like, remove, sync_folder, write_all
 
-_SYNC_EACH = 2000  # above so many new files, one sync of the file systems is faster than one of each file
+_SYNC_EACH = 200  # above so many new files, one sync of the file systems is faster than one of each file
 
 
 class Staging:
