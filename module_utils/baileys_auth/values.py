@@ -50,7 +50,11 @@ def canonical(data: bytes, key_type: str) -> bytes:
     it is not the shape that Baileys gives this type.
     """
     try:
-        text = _render(data.decode("utf-8"), _SPACED)
+        try:
+            text = _render(data.decode("utf-8"), _SPACED)
+        except ValueRefusedError:
+            json.loads(data)  # a number or a Buffer that was cut is no value to refuse: it is a torn file
+            raise
     except UnicodeDecodeError:
         raise TornError("it is not UTF-8") from None
     except json.JSONDecodeError as error:

@@ -226,6 +226,20 @@ def test_whatever_bytes_end_in_a_value_or_a_named_refusal(data: bytes) -> None:
         assert canonical(text, FREE) == text
 
 
+@pytest.mark.parametrize(
+    "cut",
+    [
+        b'{"a": [2.0670234162218572',
+        b'{"a": 12345678901234567890',
+        b'{"a": -0',
+        b'{"b": [{"type":"Buffer","data":[999]}',
+    ],
+)
+def test_a_cut_number_is_torn_and_not_refused(cut: bytes) -> None:
+    with pytest.raises(TornError):
+        canonical(cut, FREE)
+
+
 @given(values, st.data())
 def test_a_cut_file_is_torn_or_means_something_else(value: object, data: st.DataObject) -> None:
     whole = json.dumps({"a": value}).encode()
