@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -34,6 +35,16 @@ def _play(playbook: str, folder: Path, *arguments: str) -> None:
     )
     if done.returncode:
         raise RuntimeError(f"{playbook} failed:\n{done.stdout[-6000:]}")
+
+
+def _remove(folder: Path) -> None:
+    """What playbooks/sandbox_clean.yml does, without Ansible's ten seconds."""
+    stop = [sys.executable, str(PROJECT / "playbooks/files/stop_own.py"), str(folder)]
+    subprocess.run(stop, stdout=subprocess.DEVNULL, check=True)
+    data = folder / "postgresql"
+    if data.is_symlink():  # to a place that the server's user can reach
+        shutil.rmtree(data.resolve())
+    shutil.rmtree(folder)
 
 
 @dataclass(frozen=True)
@@ -167,4 +178,4 @@ def running() -> Iterator[Server]:
         yield server
     finally:
         if not given:
-            _play("sandbox_clean.yml", folder)
+            _remove(folder)

@@ -37,6 +37,7 @@ def flag(store: str) -> dict[str, Any]:
     }
 
 
+FIRST_COPY = "Copy the files to the database while the app runs on them"
 ROLLOUT = [
     "Check the tables",
     "Create what is missing",
@@ -44,7 +45,7 @@ ROLLOUT = [
     "Look at every login that has a folder, without the database",
     "Back up the login",
     "See which backups there are",
-    "Copy the files to the database while the app runs on them",
+    FIRST_COPY,
     "Copy what changed since, with the app stopped",
     flag("database"),
     "Write the state of the database back to the files",
@@ -61,13 +62,8 @@ def test_every_example_is_run() -> None:
 @pytest.mark.parametrize("mode", ["check", "real"])
 def test_examples(bot_host: BotHost, empty_database: TestDatabase, tmp_path: Path, mode: str) -> None:
     steps = [example(step) if isinstance(step, str) else step for step in ROLLOUT]
-    if mode == "check":  # as far as nothing has to be there before
-        steps = [
-            step
-            for step in steps
-            if "baileys_auth_backup" not in step or step["baileys_auth_backup"]["state"] != "restored"
-        ]
-        steps = [step for step in steps if "back to the files" not in step["name"]]
+    if mode == "check":  # those that need nothing before them
+        steps = [step for step in steps if step["name"] in ("Create what is missing", "Back up the login", FIRST_COPY)]
     text = yaml.safe_dump([{"hosts": "localhost", "gather_facts": False, "tasks": steps}], sort_keys=False)
     playbook = tmp_path / "examples.yml"
     playbook.write_text(text.replace("/opt/ai-admin", str(bot_host.root / "ai-admin")))
