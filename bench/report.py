@@ -97,7 +97,7 @@ def _steps(found: dict[str, Any]) -> str:
 
 def _tasks(found: dict[str, Any]) -> str:
     tasks = found["tasks"]
-    empty = tasks["empty"]
+    empty = tasks["Empty"]
     return _markdown(
         ["task", "s", "against the empty one"],
         [[name, f"{seconds:.2f}", f"{seconds / empty:.2f}"] for name, seconds in tasks.items()],
@@ -111,7 +111,7 @@ def _aims(found: dict[str, Any]) -> str:
     peak = max(cost.peak_mib for cost in ours.values())
     smaller = sorted(found["costs"])[-2] if len(found["costs"]) > 1 else size
     growth = (whole.seconds / size) / (found["costs"][smaller]["ours"]["whole"].seconds / smaller)
-    task = max(seconds for name, seconds in found["tasks"].items() if name != "empty") / found["tasks"]["empty"]
+    task = max(seconds for name, seconds in found["tasks"].items() if name != "Empty") / found["tasks"]["Empty"]
     rows = [
         _aim(f"(a) against (c), {size:,} files", whole.seconds / ways["limit"]["whole"].seconds, 2.0),
         _aim(f"(b) against (a), {size:,} files", ways["original"]["whole"].seconds / whole.seconds, 6.0, least=True),
