@@ -29,7 +29,8 @@ demo: sandbox ## Build the sandbox and carry out the runbook on it
 	  'To go on from here:' \
 	  '  .venv/bin/ansible-playbook deploy.yml                               again: nothing changes' \
 	  '  .venv/bin/ansible-playbook rollback.yml                             back to the files, with every key' \
-	  '  .venv/bin/ansible-playbook rollback.yml -e rollback_source=backup   back to the backup' \
+	  '  .venv/bin/ansible-playbook rollback.yml -e rollback_source=backup -e accept_key_loss=true' \
+	  '                                                                    back to the backup, older than the last message' \
 	  '  make clean                                                          stop it all and remove it' \
 	  $(if $(SANDBOX),'They find this sandbox by: export SANDBOX="$(SANDBOX)"')
 
