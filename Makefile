@@ -43,7 +43,8 @@ clean: setup ## Stop what the sandbox runs and remove it
 	ansible-playbook playbooks/sandbox_clean.yml
 
 .PHONY: test
-test: lint test-unit test-integration test-sandbox ## Every check
+test: setup ## Every check, the sandbox's beside the others
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-sandbox lint test-unit test-integration
 
 .PHONY: test-fast
 test-fast: lint test-unit test-integration ## The checks that need no sandbox
