@@ -118,6 +118,8 @@ class _Run:
             if archive is not None:
                 made, newest = archive.finish(), result.backup
                 result.backup, result.backed_up = self.backups.keep(made, newest, self.settings.backup_keep)
+            elif self.settings.backup and self.settings.check_mode:
+                result.backed_up = not self.backups.counts(result.backup, reader)
         return stage.rows if stage else 0
 
     def _begin_backup(self, stack: ExitStack) -> Archive | None:
@@ -129,7 +131,6 @@ class _Run:
         if newest is not None and newest.digest == known and self.backups.intact(newest):
             return None
         if self.settings.check_mode:
-            result.backed_up = True
             return None
         return stack.enter_context(self.backups.write(reader, self.settings.now))
 
