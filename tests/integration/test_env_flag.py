@@ -24,10 +24,15 @@ require('readline').createInterface({input: process.stdin}).on('line', line =>
 
 
 @pytest.fixture(scope="module")
-def parse(dotenv_package: Path) -> Iterator[Callable[[str], dict[str, str]]]:
+def parse(bot_modules: Path) -> Iterator[Callable[[str], dict[str, str]]]:
     """dotenv's own parse(), in one Node process."""
     node = subprocess.Popen(
-        ["node", "-e", PARSE], cwd=dotenv_package, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+        ["node", "-e", PARSE],
+        cwd=bot_modules.parent,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        bufsize=1,
     )
 
     def run(text: str) -> dict[str, str]:
