@@ -22,6 +22,13 @@ from .names import CREDS, Key
 CONNECT_TIMEOUT = 10  # seconds
 _LOCK_TIMEOUT = "10s"
 _CHUNK = 1 << 16  # bytes handed to COPY at once
+# What to do about what PostgreSQL says, by SQLSTATE.
+_REMEDIES = {
+    "42P01": "Apply the SQL migration: baileys_auth_schema, or deploy.yml with auth_state_manage_schema=true",
+    "42501": "Give the role the rights in docs/least-privilege.sql",
+    "54000": "An index covers a value that is too large for it: drop that index",
+    "55P03": "Something holds a lock on the tables: look at pg_stat_activity, then run again",
+}
 _FEW = 0.3  # below this share of a login's rows, they are fetched by key; above, the whole is streamed
 
 
@@ -370,3 +377,17 @@ class Stage:
         if self._buffer:
             self._copy.write(bytes(self._buffer))
             self._buffer.clear()
+
+
+def refusal(error: Exception, where: str) -> Problem:
+    """A database error for people, without the row that caused it. An error that is not psycopg's is raised again."""
+    state = getattr(error, "sqlstate", None)
+    if not type(error).__module__.startswith("psycopg"):
+        raise error
+    text = str(getattr(getattr(error, "diag", None), "message_primary", None) or "the connection was lost")
+    return Problem(
+        "database_error",
+        where,
+        f"PostgreSQL refused ({state or 'no answer'}): {text}",
+        f"Nothing was kept, the transaction was rolled back. {_REMEDIES.get(state, 'Mend it and run again')}",
+    )

@@ -14,7 +14,7 @@ from ..node_host.mask import mask
 from ..node_host.problems import HostError, Problem
 from . import arguments, catalogue, info, restore
 from .archive import Backup, Backups
-from .database import Database, connect
+from .database import Database, connect, refusal
 from .errors import AuthStateError
 from .handover import Handover
 from .manifest import ManifestStore
@@ -25,13 +25,6 @@ from .transfer import Result, Settings
 
 Answer = dict[str, Any]
 _SHOWN = 20
-# What to do about what PostgreSQL says, by SQLSTATE.
-_REMEDIES = {
-    "42P01": "Apply the SQL migration: baileys_auth_schema, or deploy.yml with auth_state_manage_schema=true",
-    "42501": "Give the role the rights in docs/least-privilege.sql",
-    "54000": "An index covers a value that is too large for it. baileys_auth_schema names it; drop it",
-    "55P03": "Something holds a lock on the tables: look at pg_stat_activity, then run again",
-}
 
 
 def module(options: dict[str, Any], work: Callable[[AnsibleModule], Answer]) -> None:
@@ -47,12 +40,12 @@ def module(options: dict[str, Any], work: Callable[[AnsibleModule], Answer]) -> 
     except OSError as error:
         answer = {"problems": [_from_os(error).as_dict()], "failed": True}
     except Exception as error:  # psycopg's own; any other goes on
-        answer = {"problems": [_from_psycopg(error, "the database").as_dict()], "failed": True}
+        answer = {"problems": [refusal(error, "the database").as_dict()], "failed": True}
     answer.setdefault("changed", False)
     for warning in answer.pop("warnings", []):
         instance.warn(mask(warning))
     if answer.get("problems") and answer.pop("failed", False):
-        instance.fail_json(msg=_message(answer["problems"]), **_masked(answer))
+        instance.fail_json(msg=_message(answer["problems"], answer.get("reverted", "")), **_masked(answer))
     instance.exit_json(**_masked(answer))
 
 
@@ -82,10 +75,10 @@ def transfer(instance: AnsibleModule) -> Answer:
                 problems.append(_from_os(error))
                 continue
             except Exception as error:  # psycopg's own, whose text names tables and columns, never values
-                problems.append(_from_psycopg(error, f"company {company}"))
+                problems.append(refusal(error, f"company {company}"))
                 continue
             answer["changed"] = answer["changed"] or changed
-            answer["companies"][company] = _result(result, settings)
+            answer["companies"][company] = describe(result, settings)
             answer["warnings"] += [f"company {company}: {each}" for each in result.warnings]
     answer["diff"] = _diff(answer["companies"], params["destination"])
     if problems:
@@ -236,7 +229,8 @@ def _database(params: dict[str, Any]) -> Any:
     return arguments.database(params)
 
 
-def _result(result: Result, settings: Settings) -> Answer:
+def describe(result: Result, settings: Settings) -> Answer:
+    """One company's transfer, as the modules return it."""
     owner, backup = result.authority, result.backup
     return {
         "actions": result.plan.by_type(),
@@ -275,24 +269,12 @@ def _from_os(error: OSError) -> Problem:
     )
 
 
-def _from_psycopg(error: Exception, where: str) -> Problem:
-    """A database error, without the row that caused it."""
-    state = getattr(error, "sqlstate", None)
-    if not type(error).__module__.startswith("psycopg"):
-        raise error
-    text = str(getattr(getattr(error, "diag", None), "message_primary", None) or "the connection was lost")
-    return Problem(
-        "database_error",
-        where,
-        f"PostgreSQL refused ({state or 'no answer'}): {text}",
-        f"Nothing was kept, the transaction was rolled back. {_REMEDIES.get(state, 'Mend it and run again')}",
-    )
-
-
-def _message(problems: list[dict[str, str]]) -> str:
+def _message(problems: list[dict[str, str]], then: str) -> str:
+    """The problems for people. `then`: what was done about them."""
     shown = [f"{each['where']}: {each['problem']}. {each['remedy']}" for each in problems[:_SHOWN]]
     more = len(problems) - len(shown)
-    return mask("\n".join(shown) + (f"\n… and {more} more" if more > 0 else ""))
+    ends = [f"… and {more} more"] if more > 0 else []
+    return mask("\n".join([*shown, *ends, *([f"Then {then}."] if then else [])]))
 
 
 def _masked(answer: Answer) -> Answer:

@@ -45,36 +45,22 @@ release : Lay out the commit beside the running app
 release : Install its dependencies there
 release : Remove what an earlier deploy kept aside
 release : Newest code and dependencies ready
-[cutover, flag, migrate, schema, verify]
+[cutover, migrate, schema]
 auth_state : Apply the SQL migration
 auth_state : SQL migration applied
-[backup, cutover, flag, migrate, verify]
+[backup, cutover, migrate]
 auth_state : Back up the files
 auth_state : Backup created
 [cutover, migrate]
 auth_state : Copy the files to the database
 auth_state : Credentials migrated
 auth_state : All keys migrated
-[cutover, flag, restart, verify]
-cutover : Remember the place in each log
-cutover : Stop the processes that own the login
-cutover : Services stopped
-[cutover, flag, verify]
-auth_state : Copy what changed since, and compare every key on both sides
-auth_state : Verification passed
 [cutover]
-release : Save the changes to tracked files as a patch
-release : Discard them
-release : Swap the dependencies
-release : Bring the code to the newest commit
-release : Newest code and dependencies in place
-[cutover, flag]
-cutover : Make sure that the services rest and the copy was verified in this run
-cutover : Set the flag in .env
+cutover : Stop, copy what changed and verify it, put the new code in place, set the flag, start
+cutover : Services stopped
+cutover : Verification passed
+cutover : Newest code and dependencies in place
 cutover : Flag set in .env
-[cutover, flag, restart, verify]
-cutover : Start the processes until they are really up
-cutover : Read the flag back from what the started processes see
 cutover : Services up
 [cutover, logs]
 health : Wait for the expected log lines, since the restart only
@@ -82,8 +68,6 @@ health : Log lines as expected
 health : Ask the bot which store it uses
 health : Stop when the bot uses another store, or another login
 health : Bot runs on its store, with the same identity
-[cutover]
-auth_state : Record which store owns the login
 [database]
 health : Read the rows by type, the statistics and the files
 health : Database and files checked
@@ -97,22 +81,12 @@ summary : Summary
 """
 
 ROLLBACK = f"""{PREFLIGHT}\
-[cutover, flag, restart]
-cutover : Remember the place in each log
-cutover : Stop the processes that own the login
+[cutover]
+cutover : Stop, copy what changed and verify it, put the new code in place, set the flag, start
 cutover : Services stopped
-[cutover, flag]
-auth_state : Write the state of the database back to the files
-auth_state : Database state written back to the files
-auth_state : Restore the files from a verified backup
-auth_state : Files restored from the backup
-auth_state : Give up the state of the database
-cutover : Make sure that the services rest and the copy was verified in this run
-cutover : Set the flag in .env
+cutover : Verification passed
+cutover : Newest code and dependencies in place
 cutover : Flag set in .env
-[cutover, flag, restart]
-cutover : Start the processes until they are really up
-cutover : Read the flag back from what the started processes see
 cutover : Services up
 [cutover, logs]
 health : Wait for the expected log lines, since the restart only
@@ -120,8 +94,6 @@ health : Log lines as expected
 health : Ask the bot which store it uses
 health : Stop when the bot uses another store, or another login
 health : Bot runs on its store, with the same identity
-[cutover]
-auth_state : Record which store owns the login
 [stores]
 health : Read the rows by type, the statistics and the files
 health : Database and files checked

@@ -87,7 +87,7 @@ def test_failure_after_the_switch_brings_the_bot_back_with_every_key(sandbox: Sa
     run = sandbox.play("deploy.yml", *extra(health_log_expected=never, health_window_seconds=2))
     assert run.rc != 0
     assert "a line that the bot never prints" in run.message()
-    assert "Its state was written back to the files" in run.message()
+    assert "What it wrote meanwhile was taken along" in run.message()
     assert sandbox.git("rev-parse", "HEAD") == commit
     conversations_go_on(sandbox, "files", identity)
 
@@ -171,7 +171,7 @@ def test_deploy_again_past_a_failure_at_rest_with_local_changes_saved(sandbox: S
     in_the_way.write_text("old\n")
     run = sandbox.play("deploy.yml")
     assert run.rc != 0
-    assert "The bot was stopped and is up again, on files as before" in run.message()
+    assert "the app was started again on the files, as before" in run.message()
     assert sandbox.flag_lines() == [f"{FLAG}=false"]
     conversations_go_on(sandbox, "files", identity)
     in_the_way.unlink()

@@ -1,0 +1,227 @@
+#!/usr/bin/python
+"""Ansible module: the cut-over of a bot's login from store to store, in one journalled run on the target."""
+
+from __future__ import annotations
+
+from ansible.module_utils.baileys_auth import arguments, run
+from ansible.module_utils.cutover import module as cutover
+
+DOCUMENTATION = r"""
+module: auth_state_cutover
+short_description: Move a bot's login to the other store while it is stopped, in one journalled run
+description:
+  - Stops the processes that own the login, proves that nothing writes it any more, copies what changed and verifies
+    the whole, puts the new release in place, switches the flag, starts the processes, waits until they answer on the
+    new store with the same identity, and records that store as the authority.
+  - The run is a process of its own on the target. It goes on when the connection or the controller goes away, and
+    writes each step to a journal (C(journal.jsonl) in O(state_dir)) before the step that follows it.
+  - When a step fails, it brings the app back by itself. Before the flag was switched it starts it as it was; after, it
+    copies back what the app has written meanwhile.
+  - What a killed run left is brought to an end by the next call, on the side that the flag names.
+options:
+  destination:
+    description: The store that the app runs on afterwards.
+    type: str
+    required: true
+    choices: [database, files]
+  source:
+    description:
+      - Where the files come from when O(destination=files).
+      - V(database), the database's state is written back to them. V(best), the same, or where the database cannot be
+        reached the files as they are. V(files), the files as they are. V(backup), one verified backup (O(backup)).
+      - V(files) and V(backup) may lose keys (O(accept_key_loss)).
+    type: str
+    choices: [database, best, files, backup]
+    default: database
+  backup:
+    description: The name of the backup, or V(newest).
+    type: str
+    default: newest
+  accept_key_loss:
+    description: Allow O(source=files) and O(source=backup) to lose the keys that only the database holds.
+    type: bool
+    default: false
+  backup_dir:
+    description: Where backups are, and where a state that loses is archived.
+    type: path
+  lid_mapping_ttl_days:
+    description: As of M(baileys_auth_state).
+    type: float
+    default: 7
+  processes:
+    description: The pm2 processes that own the login.
+    type: list
+    elements: str
+    required: true
+  optional_processes:
+    description: Those of O(processes) that may not exist.
+    type: list
+    elements: str
+    default: []
+  pm2_home:
+    description: PM2_HOME of their daemon. C(~/.pm2) of the user by default.
+    type: path
+  uptime_seconds:
+    description: How long the processes must be up without a restart, watched after they answer.
+    type: float
+    default: 3
+  health_url:
+    description: The app's health endpoint. Without one, uptime alone tells.
+    type: str
+  health_timeout:
+    description: Seconds to wait for its answer.
+    type: float
+    default: 30
+  log_files:
+    description: Logs whose end is remembered before the stop, as M(log_watch) takes them.
+    type: list
+    elements: dict
+    default: []
+  release:
+    description: A new commit to put in place while the app is stopped.
+    type: dict
+    suboptions:
+      app_dir: {description: The checkout, type: path, required: true}
+      commit_before: {description: The commit that is there, type: str, required: true}
+      commit_after: {description: The commit to fast-forward to, already fetched, type: str, required: true}
+      dependencies: {description: Whether O(release.staging) holds new node_modules, type: bool, required: true}
+      staging: {description: Where the new node_modules were built, type: path, required: true}
+      aside: {description: Where the old node_modules go, type: path, required: true}
+      patch:
+        description: Where changes to tracked files are saved before they are discarded.
+        type: path
+        required: true
+      back:
+        description: Go back to O(release.commit_before) and its dependencies, after an earlier call has gone forward.
+        type: bool
+        default: false
+extends_documentation_fragment:
+  - baileys_auth.database
+  - baileys_auth.files
+  - baileys_auth.stores
+attributes:
+  check_mode:
+    support: full
+    description: Says what would be copied. Nothing is stopped.
+  diff_mode:
+    support: none
+    description: M(baileys_auth_state) shows the copy.
+  idempotent:
+    support: none
+    description: It always stops and starts the app. Call it only when something has to change.
+author: The project's maintainers
+"""
+
+EXAMPLES = r"""
+- name: Cut over to the database
+  auth_state_cutover:
+    destination: database
+    conninfo: "{{ database_url }}"
+    sessions_dir: /opt/ai-admin/baileys_sessions
+    state_dir: /opt/ai-admin/.auth-state
+    env_file: /opt/ai-admin/.env
+    company_ids: ["962302"]
+    processes: [ai-admin-worker-v2, baileys-service]
+    optional_processes: [baileys-service]
+
+- name: Go back to files, with every key
+  auth_state_cutover:
+    destination: files
+    conninfo: "{{ database_url }}"
+    sessions_dir: /opt/ai-admin/baileys_sessions
+    state_dir: /opt/ai-admin/.auth-state
+    env_file: /opt/ai-admin/.env
+    company_ids: ["962302"]
+    processes: [ai-admin-worker-v2, baileys-service]
+    optional_processes: [baileys-service]
+"""
+
+RETURN = r"""
+steps:
+  description: The steps that were done, in order, with their seconds.
+  returned: always
+  type: list
+  elements: dict
+  sample: [{"name": "stop", "seconds": 0.41}, {"name": "rest", "seconds": 0.07}]
+freeze_seconds:
+  description: From the stop of the owners to their answer on the new store.
+  returned: success
+  type: float
+  sample: 1.93
+store:
+  description: The store that the app runs on now.
+  returned: always
+  type: str
+  sample: database
+companies:
+  description: The copy of each company, as M(baileys_auth_state) returns it.
+  returned: always
+  type: dict
+  sample: {}
+mark:
+  description: Where each log ended before the stop, for M(log_watch).
+  returned: success
+  type: list
+  elements: dict
+  sample: []
+processes:
+  description: The processes after the start.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{"name": "ai-admin-worker-v2", "pid": 4711, "status": "online"}]
+recovered:
+  description: The killed run that was brought to an end first, and on which store the app was left.
+  returned: when there was one
+  type: dict
+  sample: {"run": "5f0c4d0a6f3c", "to": "database", "doing": "copy", "store": "files"}
+reverted:
+  description: What was done after a step had failed.
+  returned: failed
+  type: str
+  sample: the app was started again on the files, as before; the flag was not switched
+problems:
+  description: What failed.
+  returned: failed
+  type: list
+  elements: dict
+  sample: []
+"""
+
+RELEASE_OPTIONS = {
+    "app_dir": {"type": "path", "required": True},
+    "commit_before": {"type": "str", "required": True},
+    "commit_after": {"type": "str", "required": True},
+    "dependencies": {"type": "bool", "required": True},
+    "staging": {"type": "path", "required": True},
+    "aside": {"type": "path", "required": True},
+    "patch": {"type": "path", "required": True},
+    "back": {"type": "bool", "default": False},
+}
+OPTIONS = {
+    "destination": {"type": "str", "required": True, "choices": ["database", "files"]},
+    "source": {"type": "str", "choices": ["database", "best", "files", "backup"], "default": "database"},
+    "backup": {"type": "str", "default": "newest"},
+    "accept_key_loss": {"type": "bool", "default": False},
+    "backup_dir": {"type": "path"},
+    "lid_mapping_ttl_days": {"type": "float", "default": 7.0},
+    "processes": {"type": "list", "elements": "str", "required": True},
+    "optional_processes": {"type": "list", "elements": "str", "default": []},
+    "pm2_home": {"type": "path"},
+    "uptime_seconds": {"type": "float", "default": 3.0},
+    "health_url": {"type": "str"},
+    "health_timeout": {"type": "float", "default": 30.0},
+    "log_files": {"type": "list", "elements": "dict", "default": []},
+    "release": {"type": "dict", "options": RELEASE_OPTIONS},
+}
+
+
+def main() -> None:
+    run.module(
+        {**OPTIONS, **arguments.DATABASE_OPTIONS, **arguments.FILES_OPTIONS, **arguments.STORES_OPTIONS},
+        cutover.carry_out,
+    )
+
+
+if __name__ == "__main__":
+    main()

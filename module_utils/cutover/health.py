@@ -1,0 +1,57 @@
+"""What the app says of itself: which store each login is on, and the digest of its identity."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from typing import Any
+
+from ..node_host.problems import HostError, Problem
+
+_POLL = 0.05  # seconds
+
+
+def wait(url: str, store: str, identities: Mapping[str, str], timeout: float) -> None:
+    """Return as soon as the health endpoint says that every login is on `store`, with the identity it had.
+
+    `identities`: digest by company, empty where it is not known. Raises HostError after `timeout` seconds, or at once
+    for another identity: then the app has made a new login.
+    """
+    deadline, answer = time.monotonic() + timeout, "no answer"
+    while time.monotonic() < deadline:
+        said = _ask(url)
+        if said is not None:
+            answer = ", ".join(f"company {company} on {facts.get('store')}" for company, facts in said.items())
+            for company, identity in identities.items():
+                have = said.get(company, {})
+                if have.get("store") == store and identity and have.get("identity") not in (None, identity):
+                    raise HostError(
+                        Problem(
+                            "identity_changed",
+                            f"company {company}",
+                            "the app came up with another identity: it did not find the login and made a new one",
+                            "Do not pair the phone again: the login that works is in the other store and in the backup",
+                        )
+                    )
+            if all(said.get(company, {}).get("store") == store for company in identities):
+                return
+        time.sleep(_POLL)
+    raise HostError(
+        Problem(
+            "health",
+            url,
+            f"after {timeout:g} s the app does not say that its logins are on the {store} (it says: {answer})",
+            "Look at its error log: pm2 logs --nostream --err --lines 100",
+        )
+    )
+
+
+def _ask(url: str) -> dict[str, dict[str, Any]] | None:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as response:  # a loopback address that the inventory names
+            return {str(each["company_id"]): each for each in json.load(response)["companies"]}
+    except (urllib.error.URLError, OSError, ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,105 @@
+"""The journal of cut-overs: one JSON line for each step, on the disk before the step that follows it begins.
+
+`<state_dir>/journal.jsonl`, append-only. A run is its lines from `begin` to `end`; one without an `end` is under way,
+or was killed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from ..baileys_auth.durable import make_folder, own_like
+from ..node_host import procs
+
+
+@dataclass
+class Run:
+    """One run as the journal tells it. `steps`: names of those that were done; `doing`: the one that was begun last."""
+
+    id: str
+    plan: dict[str, Any]
+    pid: int
+    started: int
+    begun_at: str
+    steps: list[str] = field(default_factory=list)
+    doing: str | None = None
+    end: dict[str, Any] | None = None
+
+    def alive(self) -> bool:
+        """Whether its process still runs (and is not a later one with the same number)."""
+        process = procs.find(self.pid)
+        return process is not None and process.started == self.started
+
+
+class Journal:
+    """The journal of one host."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self.path = state_dir / "journal.jsonl"
+
+    def begin(self, run_id: str, plan: dict[str, Any]) -> None:
+        """`plan`: what a later run must know of this one. No secrets: the journal is read by people."""
+        own = procs.find(os.getpid())
+        self.write(run_id, "begin", plan=plan, pid=os.getpid(), started=own.started if own else 0)
+
+    def write(self, run_id: str, event: str, **facts: Any) -> None:
+        """One line, synced."""
+        make_folder(self.path.parent)
+        line = {"run": run_id, "at": datetime.now(timezone.utc).isoformat(timespec="milliseconds"), "event": event}
+        descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            own_like(descriptor, self.path.parent)
+            # A newline first where a killed run left half a line.
+            lead = b"" if _ends_whole(self.path) else b"\n"
+            os.write(descriptor, lead + json.dumps({**line, **facts}).encode() + b"\n")
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def entries(self, run_id: str | None = None) -> Iterator[dict[str, Any]]:
+        """Every whole line, of one run or of all."""
+        try:
+            lines = self.path.read_bytes().splitlines()
+        except FileNotFoundError:
+            return
+        for line in lines:
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                continue  # half a line: what was to follow it was never begun
+            if run_id in (None, entry.get("run")):
+                yield entry
+
+    def last(self) -> Run | None:
+        run = None
+        for entry in self.entries():
+            if entry["event"] == "begin":
+                run = Run(entry["run"], entry["plan"], entry["pid"], entry["started"], entry["at"])
+            elif run is not None and entry["run"] == run.id:
+                if entry["event"] == "doing":
+                    run.doing = entry["step"]
+                elif entry["event"] == "done":
+                    run.steps.append(entry["step"])
+                    run.doing = None
+                elif entry["event"] == "end":
+                    run.end = entry
+        return run
+
+    def unfinished(self) -> Run | None:
+        """The last run, when it has no end."""
+        run = self.last()
+        return run if run is not None and run.end is None else None
+
+
+def _ends_whole(path: Path) -> bool:
+    with path.open("rb") as file:
+        if file.seek(0, os.SEEK_END) == 0:
+            return True
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b"\n"

@@ -1,0 +1,211 @@
+"""What the module auth_state_cutover does with its options: understand the last run, carry out the next, tell of it."""
+
+from __future__ import annotations
+
+import fcntl
+import importlib
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..baileys_auth import arguments
+from ..baileys_auth.authority import DATABASE
+from ..baileys_auth.durable import make_folder
+from ..baileys_auth.run import describe
+from ..baileys_auth.to_database import ToDatabase
+from ..baileys_auth.to_files import ToFiles
+from ..node_host.pm2_states import Wanted
+from ..node_host.problems import HostError, Problem
+from . import detached
+from .journal import Journal, Run
+from .release import Release
+from .run import BEST, FROM_DATABASE, CutOver, Plan, problems_of
+
+Answer = dict[str, Any]
+
+
+def carry_out(instance: AnsibleModule) -> Answer:
+    """One cut-over, or in check mode what it would copy. Raises HostError when nothing was begun."""
+    plan = _plan(instance)
+    journal = Journal(plan.settings.state_dir)
+    if instance.check_mode:
+        return _rehearse(plan)
+    recovered = recover(journal, plan)
+    run_id = secrets.token_hex(6)
+    begun = _facts(plan)
+
+    def work() -> None:
+        with _alone(plan.settings.state_dir):
+            journal.begin(run_id, begun)
+            _run(plan, journal, run_id)
+
+    _load_everything()
+    detached.run(work, lambda: _end(journal, run_id) is not None)
+    end = _end(journal, run_id)
+    if end is None:
+        raise HostError(_under_way(journal))
+    answer = {**end["answer"], "changed": True, "run": run_id, "recovered": recovered}
+    return answer if end["outcome"] == "done" else {**answer, "failed": True}
+
+
+def recover(journal: Journal, plan: Plan) -> dict[str, Any] | None:
+    """Bring a run that was killed to an end, on the side that the flag names; what it was, or None.
+
+    Its owners may be down: the run that follows starts them. Raises HostError when it still goes on.
+    """
+    run = journal.unfinished()
+    if run is None:
+        return None
+    if run.alive():
+        raise HostError(_under_way(journal))
+    store = plan.settings.flag_store
+    release = _release(run.plan.get("release"))
+    if release is not None and not release.back and store != run.plan["to"]:
+        release.revert()
+    journal.write(run.id, "end", outcome="recovered", store=store, answer={})
+    return {"run": run.id, "begun_at": run.begun_at, "to": run.plan["to"], "doing": run.doing, "store": store}
+
+
+def _run(plan: Plan, journal: Journal, run_id: str) -> None:
+    """In the process of its own: the steps, and the way back when one fails. Always writes the run's end."""
+    cut = CutOver(plan, journal, run_id)
+    try:
+        cut.carry_out()
+    except Exception as error:
+        problems = problems_of(error)
+        journal.write(run_id, "failed", problems=[each.as_dict() for each in problems])
+        try:
+            outcome, said = "reverted", cut.revert()
+        except Exception as second:
+            outcome, said = "broken", "the way back failed as well"
+            problems = [*problems, *problems_of(second)]
+        answer = {**_answer(cut), "reverted": said, "problems": [each.as_dict() for each in problems]}
+        journal.write(run_id, "end", outcome=outcome, store=cut.outcome.store, answer=answer)
+        return
+    journal.write(run_id, "end", outcome="done", store=plan.to, answer=_answer(cut))
+
+
+def _rehearse(plan: Plan) -> Answer:
+    """The copy's own plan, from its own code; nothing is stopped."""
+    cut = CutOver(plan, Journal(plan.settings.state_dir), "")
+    companies: Answer = {}
+    with cut.database(needed=False) as database:
+        for company in plan.companies if database is not None and plan.source in (FROM_DATABASE, BEST) else []:
+            if not cut.is_there(plan.settings, database, company):
+                direction = (ToDatabase if plan.to == DATABASE else ToFiles)(plan.settings, database)
+                companies[company] = describe(direction.run(company), plan.settings)
+    edit = cut.write_flag(dry_run=True)
+    flag = {"before": _text(edit.before_lines), "after": _text(edit.after_lines), "before_header": plan.env_file}
+    return {"changed": True, "companies": companies, "steps": [], "store": cut.store_before, "diff": [flag]}
+
+
+def _text(lines: tuple[str, ...]) -> str:
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _answer(cut: CutOver) -> Answer:
+    outcome = cut.outcome
+    return {
+        "steps": outcome.steps,
+        "freeze_seconds": outcome.frozen,
+        "companies": {company: describe(result, cut.plan.settings) for company, result in outcome.results.items()},
+        "mark": outcome.marks,
+        "processes": outcome.processes,
+        "archives": outcome.archives,
+        "store": outcome.store,
+    }
+
+
+def _plan(instance: AnsibleModule) -> Plan:
+    params = instance.params
+    return Plan(
+        to=params["destination"],
+        source=params["source"],
+        backup=params["backup"],
+        companies=arguments.companies(params),
+        settings=arguments.settings(params, check_mode=instance.check_mode),
+        conninfo=params["conninfo"],
+        schema=params["schema"],
+        env_file=params["env_file"],
+        flag=params["flag"],
+        processes=Wanted(
+            names=params["processes"],
+            optional=params["optional_processes"],
+            pm2_home=params["pm2_home"],
+            flag=params["flag"],
+        ),
+        log_files=params["log_files"],
+        uptime_seconds=params["uptime_seconds"],
+        health_url=params["health_url"] or None,
+        health_timeout=params["health_timeout"],
+        release=_release(params["release"]),
+    )
+
+
+def _release(facts: dict[str, Any] | None) -> Release | None:
+    if not facts:
+        return None
+    return Release(
+        app_dir=Path(facts["app_dir"]),
+        commit_before=facts["commit_before"],
+        commit_after=facts["commit_after"],
+        dependencies=facts["dependencies"],
+        staging=Path(facts["staging"]),
+        aside=Path(facts["aside"]),
+        patch=Path(facts["patch"]),
+        back=facts.get("back") or False,
+    )
+
+
+def _facts(plan: Plan) -> dict[str, Any]:
+    """What the journal keeps of a plan."""
+    release = plan.release
+    return {
+        "to": plan.to,
+        "source": plan.source,
+        "companies": plan.companies,
+        "host": plan.settings.host,
+        "release": {name: _plain(value) for name, value in vars(release).items()} if release else None,
+    }
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, Path) else value
+
+
+def _end(journal: Journal, run_id: str) -> dict[str, Any] | None:
+    return next((entry for entry in journal.entries(run_id) if entry["event"] == "end"), None)
+
+
+def _under_way(journal: Journal) -> Problem:
+    run: Run | None = journal.unfinished()
+    since = f" since {run.begun_at}, step {run.doing}" if run else ""
+    return Problem(
+        "cutover_under_way",
+        str(journal.path),
+        f"a cut-over is under way on this host{since}",
+        "It finishes or reverts by itself. Look at the journal, and run again when it has ended",
+    )
+
+
+@contextmanager
+def _alone(state_dir: Path) -> Iterator[None]:
+    """One cut-over at a time on a host; the kernel ends the lock with the process that holds it."""
+    make_folder(state_dir)
+    descriptor = os.open(state_dir / "cutover.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _load_everything() -> None:
+    """Import what is imported late: Ansible removes the module's own archive while the detached process may go on."""
+    with suppress(ImportError):
+        importlib.import_module("psycopg")

@@ -1,0 +1,283 @@
+"""The steps of a cut-over, in either direction, and what follows when one of them fails."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ..baileys_auth.archive import Backups
+from ..baileys_auth.authority import DATABASE, FILES, StateFile, other
+from ..baileys_auth.database import Database, connect, refusal
+from ..baileys_auth.errors import AuthStateError
+from ..baileys_auth.handover import Handover
+from ..baileys_auth.restore import restore
+from ..baileys_auth.to_database import ToDatabase
+from ..baileys_auth.to_files import ToFiles
+from ..baileys_auth.transfer import MOVE, Result, Settings, current_authority
+from ..node_host import dotenv, logs, pm2_states
+from ..node_host.problems import HostError, Problem
+from . import health, rest
+from .journal import Journal
+from .release import Release
+
+# Where the files come from on the way back.
+FROM_DATABASE, BEST, AS_THEY_ARE, FROM_BACKUP = "database", "best", "files", "backup"
+
+# Why the other store cannot be copied back on the way back from a failed run: then what was verified before the switch
+# is the best there is.
+_NO_COPY = {"identity_changed", "database_unreachable", "database_password", "database_error", "row_missing"}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One cut-over. `to`: the app's store afterwards; `source`: where the files of a way back come from."""
+
+    to: str
+    companies: list[str]
+    settings: Settings
+    conninfo: str | None
+    schema: str
+    env_file: str
+    flag: str
+    processes: pm2_states.Wanted
+    log_files: list[dict[str, Any]]
+    uptime_seconds: float
+    health_url: str | None
+    health_timeout: float
+    release: Release | None = None
+    source: str = FROM_DATABASE
+    backup: str = "newest"
+
+    def opposite(self) -> Plan:
+        """The way back from this run, should it fail after the flag was switched."""
+        return replace(
+            self,
+            to=other(self.to),
+            source=BEST,
+            release=None,
+            settings=replace(self.settings, flag_store=self.to, check_mode=False),
+        )
+
+
+@dataclass
+class Outcome:
+    """What came of it. `steps`: {name, seconds}; `frozen`: seconds from the owners' stop to their answer."""
+
+    store: str
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    results: dict[str, Result] = field(default_factory=dict)
+    marks: list[dict[str, Any]] = field(default_factory=list)
+    processes: list[dict[str, Any]] = field(default_factory=list)
+    frozen: float = 0.0
+    archives: list[str] = field(default_factory=list)
+
+
+class CutOver:
+    """One run."""
+
+    def __init__(self, plan: Plan, journal: Journal, run_id: str) -> None:
+        self.plan, self.journal, self.run_id = plan, journal, run_id
+        self.store_before = plan.settings.flag_store
+        self.outcome = Outcome(store=self.store_before)
+        self._begun: list[str] = []
+        self._moves = plan.settings.flag_store != plan.to
+        self._identities: dict[str, str] = dict.fromkeys(plan.companies, "")
+
+    def steps(self) -> list[tuple[str, Callable[[], None]]]:
+        """In the safe order: nothing runs while the last copy is made, and the flag follows the verified copy."""
+        return [
+            ("stop", self._stop),
+            ("rest", self._rest),
+            ("copy", self._copy),
+            ("release", self._release),
+            ("flag", self._flag),
+            ("start", self._start),
+            ("healthy", self._healthy),
+            ("settle", self._settle),
+        ]
+
+    def carry_out(self) -> None:
+        """Every step. Raises HostError when one fails; `revert` then brings the host back."""
+        for name, do in self.steps():
+            self.journal.write(self.run_id, "doing", step=name, to=self.plan.to)
+            begun = time.monotonic()
+            self._begun.append(name)
+            if name == "stop":
+                self._frozen_at = begun
+            do()
+            if name == "healthy":
+                self.outcome.frozen = round(time.monotonic() - self._frozen_at, 3)
+            self.outcome.steps.append({"name": name, "seconds": round(time.monotonic() - begun, 3)})
+            self.journal.write(self.run_id, "done", step=name, to=self.plan.to)
+        self.outcome.store = self.plan.to
+
+    def revert(self) -> str:
+        """Bring the host back to where it came from; says what was done. Raises HostError when that fails too."""
+        if not (self._moves and self._switched()):
+            self._undo_release()
+            self._start()
+            return f"the app was started again on the {self.store_before}, as before; the flag was not switched"
+        back = CutOver(self.plan.opposite(), self.journal, self.run_id)
+        back._identities = self._identities
+        for name, do in back.steps():
+            self.journal.write(self.run_id, "doing", step=name, to=back.plan.to)
+            (self._undo_release if name == "release" else do)()
+            self.journal.write(self.run_id, "done", step=name, to=back.plan.to)
+        self.outcome.store = back.plan.to
+        return f"what the app wrote meanwhile was copied back, the flag is as before, and it runs on the {back.plan.to}"
+
+    def _undo_release(self) -> None:
+        """The commit of before, with the app stopped, when the new one was begun."""
+        if self.plan.release is not None and "release" in self._begun:
+            pm2_states.carry_out(replace(self.plan.processes, state="stopped"))
+            (self.plan.release.activate if self.plan.release.back else self.plan.release.revert)()
+
+    def _switched(self) -> bool:
+        value, _count = dotenv.effective(self.plan.env_file, self.plan.flag)
+        return ((value or "").strip().lower() == "true") == (self.plan.to == DATABASE)
+
+    # The steps
+
+    def _stop(self) -> None:
+        self.outcome.marks = [logs.mark(source) for source in self.plan.log_files]
+        pm2_states.carry_out(replace(self.plan.processes, state="stopped"))
+
+    def _rest(self) -> None:
+        rest.prove(self.plan.settings.sessions_dir, self.plan.companies, self.plan.settings.names)
+
+    def _copy(self) -> None:
+        if self.plan.to == FILES and self.plan.source == FROM_BACKUP:
+            self._restore()
+        copies = self.plan.to == DATABASE or self.plan.source in (FROM_DATABASE, BEST)
+        settings = replace(self.plan.settings, authority=MOVE, check_mode=False)
+        try:
+            with self.database(needed=copies) as database:
+                for company in self.plan.companies:
+                    if not (copies and self.is_there(settings, database, company)):
+                        self._keep(company, self._move(settings, database, company, copies=copies))
+        except Exception as error:
+            if self.plan.source != BEST or not {problem.code for problem in problems_of(error)} & _NO_COPY:
+                raise
+            self._take_as_is(settings)
+
+    def _move(self, settings: Settings, database: Database | None, company: str, *, copies: bool) -> Result:
+        if not copies or database is None:
+            return Handover(settings, database, self.plan.to).abandon(company)[0]
+        return (ToDatabase if self.plan.to == DATABASE else ToFiles)(settings, database).run(company)
+
+    def _take_as_is(self, settings: Settings) -> None:
+        """The other store cannot be copied: what was verified before the switch is the best there is."""
+        with self.database(needed=False) as database:
+            for company in self.plan.companies:
+                accepting = replace(settings, accept_key_loss=True)
+                self._keep(company, Handover(accepting, database, self.plan.to).abandon(company)[0])
+
+    def _keep(self, company: str, result: Result) -> None:
+        self.outcome.results[company] = result
+        self._identities[company] = result.identity or self._identities.get(company, "")
+
+    def is_there(self, settings: Settings, database: Database | None, company: str) -> bool:
+        """Whether the login has been moved already: by a run that was killed after it had switched the flag."""
+        if database is None:
+            return False
+        with database.transaction(snapshot=True):
+            state, row_exists = StateFile(settings.state_dir), database.has_login(company)
+            found = current_authority(settings, database, state, company, row_exists=row_exists)
+        return found.store == self.plan.to
+
+    def _restore(self) -> None:
+        settings = self.plan.settings
+        for company in self.plan.companies:
+            backups = Backups(settings.backup_dir, company)
+            folder = settings.folder(company)
+            path, _aside = restore(backups, self.plan.backup, folder, settings.state_dir, settings.names)
+            self.outcome.archives.append(str(path))
+
+    def _release(self) -> None:
+        if self.plan.release is not None:
+            self.plan.release.apply()
+
+    def _flag(self) -> None:
+        self.write_flag()
+
+    def write_flag(self, *, dry_run: bool = False) -> dotenv.Edit:
+        """The flag's one line in .env; `dry_run`: only what would change."""
+        return dotenv.write_flag(self.plan.env_file, self.plan.flag, self._flag_value(), dry_run=dry_run)
+
+    def _flag_value(self) -> str:
+        return "true" if self.plan.to == DATABASE else "false"
+
+    def _start(self) -> None:
+        wanted = replace(self.plan.processes, state="started", window_seconds=0, drop_stored=[self.plan.flag])
+        pm2_states.carry_out(wanted)
+
+    def _healthy(self) -> None:
+        """The app answers on its store; then it is watched until it has been up for a while."""
+        if self.plan.health_url:
+            health.wait(self.plan.health_url, self.plan.to, self._identities, self.plan.health_timeout)
+        wanted = replace(self.plan.processes, state="started", window_seconds=self.plan.uptime_seconds)
+        self.outcome.processes = pm2_states.carry_out(wanted)["processes"]
+        self._flag_is_seen()
+
+    def _flag_is_seen(self) -> None:
+        """The flag read back from the started processes: dotenv reads .env only for what they do not have already."""
+        value = self._flag_value()
+        others = [each["name"] for each in self.outcome.processes if each["process_flag_value"] not in (None, value)]
+        if others:
+            raise HostError(
+                Problem(
+                    "flag_overridden",
+                    ", ".join(others),
+                    f"started with another {self.plan.flag} in its environment, which beats {self.plan.env_file}",
+                    "Look for it in the ecosystem file",
+                )
+            )
+
+    def _settle(self) -> None:
+        settings = replace(self.plan.settings, flag_store=self.plan.to, check_mode=False)
+        with self.database(needed=self.plan.to == DATABASE) as database:
+            for company in self.plan.companies:
+                Handover(settings, database, self.plan.to).settle(company)
+
+    def database(self, *, needed: bool) -> _Connection:
+        return _Connection(self.plan.conninfo, self.plan.schema, needed)
+
+
+class _Connection:
+    """The database, or None where it is not needed and cannot be reached."""
+
+    def __init__(self, conninfo: str | None, schema: str, needed: bool) -> None:
+        self._conninfo, self._schema, self._needed = conninfo, schema, needed
+        self._context: Any = None
+
+    def __enter__(self) -> Database | None:
+        if not self._conninfo:
+            return None
+        self._context = connect(self._conninfo)
+        try:
+            return Database(self._context.__enter__(), self._schema)
+        except AuthStateError:
+            self._context = None
+            if self._needed:
+                raise
+            return None
+
+    def __exit__(self, *error: Any) -> None:
+        if self._context is not None:
+            self._context.__exit__(*error)
+
+
+def problems_of(error: Exception) -> list[Problem]:
+    """What an error says to an operator; one of ours says it itself."""
+    if isinstance(error, HostError):
+        return error.problems
+    if isinstance(error, OSError):
+        where = str(error.filename or "the disk")
+        return [Problem("system", where, error.strerror or "it failed", "Mend it and run again")]
+    try:
+        return [refusal(error, "the database")]
+    except Exception:
+        kind = type(error).__name__
+        return [Problem("unexpected", "auth_state_cutover", f"{kind}, a defect", "Report it with the journal")]
