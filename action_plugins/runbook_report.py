@@ -1,8 +1,8 @@
 """runbook_report: hand the report what only the play knows; the callback plugin ``runbook`` puts it on the page.
 
 Each task says some of it; what is said again replaces what was said before. It runs on the controller, costs no module
-transfer, changes nothing and keeps no fact. The plugin finds by itself: the steps, every task and its time, the journal of
-a cut-over, the log lines that ``log_watch`` found, and what failed. Everything is masked once more before it is shown.
+transfer, changes nothing and keeps no fact. The plugin finds by itself: the steps, every task and its time, the journal
+of a cut-over, the log lines that ``log_watch`` found, and what failed. All is masked once more before it is shown.
 
 - ``headline``: one sentence: what this run came to, or where the bot stands.
 - ``good``: whether that is good news. A run that fails never is; a monitor pass may find fault without failing.
@@ -11,11 +11,11 @@ a cut-over, the log lines that ``log_watch`` found, and what failed. Everything 
 - ``checks``: what is expected beside what was found; ``outcome`` as of ``runbook_step``.
 - ``findings``: what is wrong, in the shape that every module's ``problems`` have.
 - ``notes``: what stops nothing and should be known all the same.
-- ``failure``: of a run that failed: the task, its message, what was done about it, and where the bot stands.
+- ``failure``: of a run that failed: the task, its message, what was done about it, where the bot stands.
 - ``next``: what to type next, and what for.
-- ``passes``: of a monitor, oldest first, this one last: when (ISO 8601 with its zone), whether it was good, what it says in
-  one line, and its figures by name. Each figure is drawn over the passes, in the order in which the last pass names them;
-  a name's end tells its unit (``latency_ms``, ``memory_bytes``, ``age_seconds``); a figure that is missing or null is a gap.
+- ``passes``: of a monitor, oldest first, this one last: when (ISO 8601 with its zone), whether it was good, its line
+  in words, and its figures by name. Each figure is drawn over the passes, in the order in which the last pass names
+  them. The end of a name tells its unit (``latency_ms``, ``memory_bytes``, ``age_seconds``); a missing figure is a gap.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "checks": a_list_of(expected=TEXT, found=TEXT, outcome=OUTCOME),
     "findings": a_list_of(where=TEXT, problem=TEXT, remedy=TEXT, code={"type": "str"}),
     "notes": {"type": "list", "elements": "str"},
-    "failure": {"type": "dict", "options": {name: TEXT for name in ("task", "message", "done", "stands")}},
+    "failure": {"type": "dict", "options": dict.fromkeys(("task", "message", "done", "stands"), TEXT)},
     "next": a_list_of(say=TEXT, type=TEXT),
     "passes": a_list_of(
         at=TEXT,
