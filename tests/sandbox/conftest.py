@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from driver import Sandbox
+from driver import Sandbox, built
 
 
 @pytest.fixture(scope="session")
 def sandbox() -> Iterator[Sandbox]:
-    # Not pytest's own folder: that one is private, and the database's user must pass through.
-    root = Path(tempfile.mkdtemp(prefix="auth-state-sandbox-"))
-    sandbox = Sandbox(root)
-    built = sandbox.play("playbooks/sandbox.yml")
-    try:
-        assert built.rc == 0, built.output[-6000:]
+    with built() as sandbox:
         yield sandbox
-    finally:
-        removed = sandbox.play("playbooks/sandbox_clean.yml")
-        assert removed.rc == 0, removed.output[-3000:]
-        assert not root.exists()
 
 
 @pytest.fixture(scope="session")
