@@ -6,7 +6,6 @@ or was killed.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from ..baileys_auth.durable import make_folder, own_like
+from ..baileys_auth import json_lines
 from ..node_host import procs
 
 
@@ -50,31 +49,12 @@ class Journal:
 
     def write(self, run_id: str, event: str, **facts: Any) -> None:
         """One line, synced."""
-        make_folder(self.path.parent)
-        line = {"run": run_id, "at": datetime.now(timezone.utc).isoformat(timespec="milliseconds"), "event": event}
-        descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        try:
-            own_like(descriptor, self.path.parent)
-            # A newline first where a killed run left half a line.
-            lead = b"" if _ends_whole(self.path) else b"\n"
-            os.write(descriptor, lead + json.dumps({**line, **facts}).encode() + b"\n")
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+        json_lines.append(self.path, {"run": run_id, "at": now, "event": event, **facts})
 
     def entries(self, run_id: str | None = None) -> Iterator[dict[str, Any]]:
         """Every whole line, of one run or of all."""
-        try:
-            lines = self.path.read_bytes().splitlines()
-        except FileNotFoundError:
-            return
-        for line in lines:
-            try:
-                entry = json.loads(line)
-            except ValueError:
-                continue  # half a line: what was to follow it was never begun
-            if run_id in (None, entry.get("run")):
-                yield entry
+        return (entry for entry in json_lines.read(self.path) if run_id in (None, entry.get("run")))
 
     def last(self) -> Run | None:
         run = None
@@ -95,11 +75,3 @@ class Journal:
         """The last run, when it has no end."""
         run = self.last()
         return run if run is not None and run.end is None else None
-
-
-def _ends_whole(path: Path) -> bool:
-    with path.open("rb") as file:
-        if file.seek(0, os.SEEK_END) == 0:
-            return True
-        file.seek(-1, os.SEEK_END)
-        return file.read(1) == b"\n"
