@@ -75,6 +75,6 @@ options:
   host:
     description:
       - The name under which this host holds a login, so that two hosts sharing a database cannot both take it.
-      - The host's own name by default.
+      - The host's own name by default. A record that this host wrote itself stays its own when the name changes.
     type: str
 """

@@ -8,10 +8,13 @@ switched, so the flag itself says on which side a half-finished move stands.
 
 from __future__ import annotations
 
+import hashlib
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
+from ..node_host.machine import machine_id
 from .durable import locked, make_folder, replace_file
 from .errors import AuthStateError, Problem
 
@@ -50,7 +53,7 @@ class Authority:
         if self.record is None:
             return Record(self.store, to, host, now)
         since = self.record.since if self.record.store == self.store else now
-        return replace(self.record, store=self.store, moving_to=to, since=since, revision=self.record.revision + 1)
+        return Record(self.store, to, host, since, self.record.revision + 1)
 
 
 def latest(*records: Record | None) -> Record | None:
@@ -66,21 +69,24 @@ def decide(
     row_exists: bool,
     host: str,
     where: str,
+    ours: bool = False,
     choice: str | None = None,
 ) -> Authority:
     """The authority of one login. `flag_store`: what the flag in .env makes the app read.
 
-    `choice`: the store an operator named, for when somebody switched the flag by hand.
+    `ours`: this host wrote the record itself, whatever its name was then. `choice`: the store an operator named, for
+    when somebody switched the flag by hand.
     Raises AuthStateError when another host holds the login, or when the app would make a new one.
     """
     if record is not None:
-        if record.host != host:
+        if record.host != host and not ours:
             raise AuthStateError(
                 Problem(
                     "owned_elsewhere",
                     where,
                     f"host {record.host} has held this login since {record.since}, and this run is for {host}",
-                    f"Roll it back there first: ansible-playbook rollback.yml --limit {record.host}",
+                    f"Roll it back there first: ansible-playbook rollback.yml --limit {record.host}. Where it is this"
+                    f" very host, renamed and made anew, say so: -e auth_state_host={record.host}",
                 )
             )
         if record.moving_to is not None:
@@ -115,14 +121,18 @@ def decide(
 
 
 class StateFile:
-    """`<state_dir>/state.json`: the host's copy of the records, one a company."""
+    """`<state_dir>/state.json`: the host's copy of the records, one a company, and the machine that wrote them."""
 
     def __init__(self, state_dir: Path) -> None:
         self._path = state_dir / "state.json"
 
     def record(self, company_id: str) -> Record | None:
-        entry = self._load().get(company_id)
+        entry = self._load()["companies"].get(company_id)
         return Record(**entry) if entry else None
+
+    def wrote(self, company_id: str, record: Record | None) -> bool:
+        """Whether this host wrote that record itself, under whatever name; a copy of the folder elsewhere did not."""
+        return record is not None and record == self.record(company_id) and self._load().get("place") == self._place()
 
     def write(self, company_id: str, record: Record) -> None:
         make_folder(self._path.parent)
@@ -130,17 +140,22 @@ class StateFile:
             self._write(company_id, record)
 
     def _write(self, company_id: str, record: Record) -> None:
-        companies = self._load()
-        if companies.get(company_id) == asdict(record):
-            return
-        companies[company_id] = asdict(record)
-        replace_file(self._path, [json.dumps({"companies": companies}, indent=1, sort_keys=True).encode() + b"\n"])
+        present = self._load()
+        companies = {**present["companies"], company_id: asdict(record)}
+        state = {"companies": companies, "place": self._place()}
+        if state != present:
+            replace_file(self._path, [json.dumps(state, indent=1, sort_keys=True).encode() + b"\n"])
 
-    def _load(self) -> dict[str, dict]:
+    def _place(self) -> str:
+        """The machine and the folder, as a digest: neither a renamed host nor another process changes it."""
+        return hashlib.sha256(f"{machine_id()}\0{self._path.resolve()}".encode()).hexdigest()[:16]
+
+    def _load(self) -> dict[str, Any]:
         try:
-            return json.loads(self._path.read_bytes())["companies"]
+            state = json.loads(self._path.read_bytes())
+            return {**state, "companies": dict(state["companies"])}
         except FileNotFoundError:
-            return {}
+            return {"companies": {}}
         except (ValueError, KeyError, TypeError):
             raise AuthStateError(
                 Problem(

@@ -6,7 +6,6 @@ import time
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
-from . import authority as store_authority
 from .archive import save_folder, save_rows
 from .authority import DATABASE, FILES, Authority, Record, StateFile
 from .database import Database
@@ -16,7 +15,7 @@ from .manifest import Entry, Manifest, ManifestStore
 from .names import Key
 from .plan import count_by_type
 from .reader import Reader
-from .transfer import FAIL, Result, Settings, current_authority
+from .transfer import Result, Settings, current_authority, decide
 
 
 class Handover:
@@ -95,15 +94,8 @@ class Handover:
         if self.database is not None:
             row_exists = self.database.has_login(company_id)
             return current_authority(self.settings, self.database, self.state, company_id, row_exists=row_exists)
-        return store_authority.decide(
-            self.state.record(company_id),
-            self.settings.flag_store,
-            folder_exists=self.settings.folder(company_id).is_dir(),
-            row_exists=True,  # nobody can tell; the record or the flag decides
-            host=self.settings.host,
-            choice=None if self.settings.conflict == FAIL else self.settings.conflict,
-            where=f"company {company_id}",
-        )
+        # Nobody can tell whether there is a row; the record or the flag decides.
+        return decide(self.settings, self.state, company_id, self.state.record(company_id), row_exists=True)
 
     def _lost(self, company_id: str, rows: dict[Key, bytes]) -> str:
         """What the authority has and this store has not, for people; empty when nothing is."""

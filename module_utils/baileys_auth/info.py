@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from . import authority, consistency
-from .authority import DATABASE, FILES, StateFile
+from . import consistency
+from .authority import DATABASE, FILES, StateFile, latest
 from .database import Database, Row
 from .errors import AuthStateError, Problem
 from .folder import open_folder
@@ -18,7 +18,7 @@ from .names import CREDS, LID_MAPPING, Key
 from .names import company_id as canonical_company_id
 from .plan import count_by_type
 from .reader import Reader
-from .transfer import FAIL, Settings, current_authority
+from .transfer import Settings, current_authority, decide
 
 _FOLDER = "company_"
 
@@ -104,15 +104,7 @@ def _inspect_company(
             facts["database"] = _rows(database, company, rows)
     else:
         with suppress(AuthStateError):
-            owner = authority.decide(
-                state.record(company),
-                settings.flag_store,
-                folder_exists=settings.folder(company).is_dir(),
-                row_exists=False,
-                host=settings.host,
-                choice=None if settings.conflict == FAIL else settings.conflict,
-                where=f"company {company}",
-            )
+            owner = decide(settings, state, company, state.record(company), row_exists=False)
     files_own = owner is None or owner.store == FILES
     entries, facts["files"] = _files(settings, company, manifest, report, accounts, files_own)
     facts["authority"] = {
@@ -225,7 +217,7 @@ def _moved(database: Database | None, state: StateFile, company: str) -> bool:
     record = state.record(company)
     if database is not None:
         with database.transaction(snapshot=True):
-            record = authority.latest(record, database.record(company))
+            record = latest(record, database.record(company))
     return record is not None and record.store == DATABASE
 
 

@@ -192,13 +192,27 @@ def current_authority(
     settings: Settings, database: Database, state: StateFile, company_id: str, *, row_exists: bool
 ) -> Authority:
     """Which store is right for one login. Raises AuthStateError when that cannot be told."""
-    return store_authority.decide(
+    return decide(
+        settings,
+        state,
+        company_id,
         store_authority.latest(database.record(company_id), state.record(company_id)),
+        row_exists=row_exists,
+    )
+
+
+def decide(
+    settings: Settings, state: StateFile, company_id: str, record: Record | None, *, row_exists: bool
+) -> Authority:
+    """The same from one record, such as the host's own copy where the database cannot be reached."""
+    return store_authority.decide(
+        record,
         settings.flag_store,
         folder_exists=settings.folder(company_id).is_dir(),
         row_exists=row_exists,
         host=settings.host,
         where=f"company {company_id}",
+        ours=state.wrote(company_id, record),
         choice=None if settings.conflict == FAIL else settings.conflict,
     )
 

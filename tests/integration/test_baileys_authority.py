@@ -95,18 +95,36 @@ def test_a_pre_copy_after_a_broken_off_move_takes_the_move_back(bot_host: BotHos
     assert record(database)[:2] == ("files", None)
 
 
-def test_another_host_holds_the_login(bot_host: BotHost, database: TestDatabase) -> None:
+def test_another_host_holds_the_login(bot_host: BotHost, database: TestDatabase, tmp_path: Path) -> None:
+    """Even one that is a copy of the first, our own folder included."""
     bot_host.migrate()
-    bot_host.name = "bot-2"
-    with bot_host.unchanged(database):
+    shutil.copytree(bot_host.root, tmp_path / "second")
+    second = BotHost(tmp_path / "second", database.conninfo, bot_host.run_module, "bot-2")
+    with second.unchanged(database):
         for answer in (
-            bot_host.state("database"),
-            bot_host.state("files"),
-            bot_host.state("database", authority="settle"),
+            second.state("database"),
+            second.state("files"),
+            second.state("database", authority="settle"),
         ):
             assert codes(answer) == ["owned_elsewhere"]
             assert "bot-1" in answer["msg"]
-    assert "owned_elsewhere" in [problem["code"] for problem in good(bot_host.info())["problems"]]
+    assert "owned_elsewhere" in [problem["code"] for problem in good(second.info())["problems"]]
+
+
+def test_a_host_with_a_new_name_holds_its_login_still(bot_host: BotHost, database: TestDatabase) -> None:
+    bot_host.migrate()
+    bot_host.name = "renamed"
+    assert good(bot_host.info())["problems"] == []
+    good(bot_host.state("files", authority="move"))
+    assert record(database)[2] == "renamed"
+    # The name was changed and its own record is gone: it says the old name, as the refusal told.
+    (bot_host.state_dir / "state.json").unlink()
+    bot_host.name = "another"
+    refused = bot_host.state("files", authority="move")
+    assert codes(refused) == ["owned_elsewhere"]
+    assert "-e auth_state_host=renamed" in refused["msg"]
+    bot_host.name = "renamed"
+    good(bot_host.state("files", authority="move"))
 
 
 def test_two_hosts_one_database_one_login(bot_host: BotHost, database: TestDatabase, tmp_path: Path) -> None:

@@ -5,10 +5,21 @@ from __future__ import annotations
 import base64
 import itertools
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 from ansible.module_utils.baileys_auth import consistency
-from ansible.module_utils.baileys_auth.authority import DATABASE, FILES, Authority, Record, decide, latest, other
+from ansible.module_utils.baileys_auth.authority import (
+    DATABASE,
+    FILES,
+    Authority,
+    Record,
+    StateFile,
+    decide,
+    latest,
+    other,
+)
 from ansible.module_utils.baileys_auth.errors import AuthStateError
 from ansible.module_utils.baileys_auth.identity import account, identity_digest
 from ansible.module_utils.baileys_auth.lid_mapping import Learnt, Verdict, judge, session_users, unpaired
@@ -236,6 +247,27 @@ def test_decide(record: Record | None) -> None:
         (FILES, DATABASE), (False, True), (False, True), ("here", "there"), (None, FILES, DATABASE)
     ):
         assert verdict(record, *rest) == expected(record, *rest), rest
+
+
+@pytest.mark.parametrize("record", RECORDS[1:], ids=str)
+def test_a_record_of_its_own_is_not_another_hosts_after_a_new_name(record: Record) -> None:
+    for flag, folder, row in itertools.product((FILES, DATABASE), (False, True), (False, True)):
+        facts = {"folder_exists": folder, "row_exists": row, "where": "company 1", "choice": DATABASE}
+        renamed = decide(record, flag, host="renamed", ours=True, **facts)
+        assert renamed == decide(record, flag, host="here", **facts)
+        assert renamed.moved(None, "renamed", "t").host == "renamed"
+
+
+def test_the_state_file_knows_what_it_wrote_itself(tmp_path: Path) -> None:
+    state, record = StateFile(tmp_path / "here"), Record(FILES, None, "here", "t")
+    state.write("1", record)
+    assert state.wrote("1", record)
+    assert not state.wrote("1", Record(FILES, None, "here", "t", 2))
+    assert not state.wrote("2", record)
+    assert not state.wrote("1", None)
+    shutil.copytree(tmp_path / "here", tmp_path / "copy")  # as a server's copy brings it along
+    assert StateFile(tmp_path / "copy").record("1") == record
+    assert not StateFile(tmp_path / "copy").wrote("1", record)
 
 
 def test_the_later_record_is_the_higher_revision() -> None:
