@@ -72,6 +72,29 @@ options:
     description: Seconds to wait for its answer.
     type: float
     default: 30
+  app_dir:
+    description: The app's folder, from which O(rehearsal_command) runs.
+    type: path
+  rehearsal_command:
+    description:
+      - A command of the app's own that loads a login through the app's code, run for each company before anything is
+        stopped, when O(destination=database). C({company_id}), C({store}) (V(database) or V(files)) and C({code_dir})
+        (the code that runs after the cut-over) are put into its words.
+      - Its last line is a JSON object with C(identity), as the health endpoint tells it, and C(keys), which has for
+        each key type an object with C(sample), the SHA-256 of one key of the type, the first by its Baileys file name
+        in byte order, as JSON with sorted keys, no blanks, and bytes in base64. It must write nothing.
+      - An app that cannot read the copy is so found before it is stopped.
+    type: list
+    elements: str
+    default: []
+  rehearsal_timeout:
+    description: Seconds that O(rehearsal_command) may take for one company.
+    type: float
+    default: 60
+  hold:
+    description: Do all that comes before the stop, and stop there.
+    type: bool
+    default: false
   log_files:
     description: Logs whose end is remembered before the stop, as M(log_watch) takes them.
     type: list
@@ -95,6 +118,13 @@ options:
         description: Go back to O(release.commit_before) and its dependencies, after an earlier call has gone forward.
         type: bool
         default: false
+  release_aside:
+    description: Where an earlier call kept the release of before (its O(release.aside)).
+    type: path
+  release_back:
+    description: Go back to the release that an earlier call kept in O(release_aside).
+    type: bool
+    default: false
 extends_documentation_fragment:
   - baileys_auth.database
   - baileys_auth.files
@@ -143,6 +173,16 @@ steps:
   type: list
   elements: dict
   sample: [{"name": "stop", "seconds": 0.41}, {"name": "rest", "seconds": 0.07}]
+held:
+  description: That the run ended before the stop, as asked by O(hold).
+  returned: O(hold)
+  type: bool
+  sample: true
+rehearsed:
+  description: By company, how many key types the app's own code read as they were copied; null without a command.
+  returned: success, but not in check mode
+  type: dict
+  sample: {"962302": 10}
 freeze_seconds:
   description: From the stop of the owners to their answer on the new store.
   returned: success
@@ -212,7 +252,13 @@ OPTIONS = {
     "health_url": {"type": "str"},
     "health_timeout": {"type": "float", "default": 30.0},
     "log_files": {"type": "list", "elements": "dict", "default": []},
+    "app_dir": {"type": "path"},
+    "rehearsal_command": {"type": "list", "elements": "str", "default": []},
+    "rehearsal_timeout": {"type": "float", "default": 60.0},
+    "hold": {"type": "bool", "default": False},
     "release": {"type": "dict", "options": RELEASE_OPTIONS},
+    "release_aside": {"type": "path"},
+    "release_back": {"type": "bool", "default": False},
 }
 
 

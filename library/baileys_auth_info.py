@@ -82,6 +82,12 @@ companies:
       description: What differs, as counts by key type.
       type: dict
       sample: {"session": {"files_only": 0, "database_only": 1, "different": 2}}
+    since_transfer:
+      description:
+        - How many keys of each store are not as the last transfer left them. The store that the app writes has some, the
+          other one none. Null before the first transfer.
+      type: dict
+      sample: {"files": 0, "rows": 12}
 other_companies:
   description: Companies that have a folder and were not named.
   returned: success

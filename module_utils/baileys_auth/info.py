@@ -52,8 +52,13 @@ def inspect(settings: Settings, database: Database | None, company_ids: list[str
         if not _moved(database, state, company):
             report.problems.append(_not_moved(settings.sessions_dir / f"{_FOLDER}{company}", company))
     if database is not None:
-        with database.transaction(snapshot=True), suppress(LookupError):
-            report.stats = database.stats()
+        with database.transaction(snapshot=True):
+            with suppress(LookupError):
+                report.stats = database.stats()
+            known = database.companies().keys() & excluded
+        report.problems += [
+            _row_of_excluded(company) for company in sorted(known) if not _moved(database, state, company)
+        ]
     return report
 
 
@@ -121,6 +126,7 @@ def _inspect_company(
         else None
     )  # fmt: skip
     facts["differences"] = _differences(entries, rows, manifest) if database is not None else {}
+    facts["since_transfer"] = _since_transfer(entries, rows, manifest) if manifest else None
     facts["agree"] = not facts["differences"] if database is not None and entries and rows else None
     report.companies[company] = facts
 
@@ -190,6 +196,30 @@ def _rows(database: Database, company: str, rows: dict[Key, Row]) -> dict[str, A
     }
 
 
+def _since_transfer(entries: dict[Key, Entry], rows: dict[Key, Row], manifest: Manifest) -> dict[str, int]:
+    """How many keys of each store are not as the last transfer left them; rows that their TTL removed are."""
+    now = time.time()
+    files, kept = manifest.known(), manifest.entries
+    aged = {key for key, entry in kept.items() if entry.expires_at is not None and entry.expires_at <= now}
+    return {
+        "files": sum(
+            1
+            for key in entries.keys() | files.keys()
+            if key not in entries or entries[key].digest != _digest(files, key)
+        ),
+        "rows": sum(
+            1
+            for key in rows.keys() | kept.keys()
+            if (key not in rows and key not in aged) or (key in rows and rows[key].digest != _digest(kept, key))
+        ),
+    }
+
+
+def _digest(entries: dict[Key, Entry], key: Key) -> bytes | None:
+    entry = entries.get(key)
+    return entry.digest if entry else None
+
+
 def _differences(
     entries: dict[Key, Entry], rows: dict[Key, Row], manifest: Manifest | None
 ) -> dict[str, dict[str, int]]:
@@ -219,6 +249,16 @@ def _moved(database: Database | None, state: StateFile, company: str) -> bool:
         with database.transaction(snapshot=True):
             record = latest(record, database.record(company))
     return record is not None and record.store == DATABASE
+
+
+def _row_of_excluded(company: str) -> Problem:
+    return Problem(
+        "row_of_excluded",
+        f"company {company}",
+        "it is excluded, and yet the database has a login of it that no migration on record put there: with the flag on,"
+        " the app takes it, or has made it anew, instead of the one in the folder",
+        f"With the flag off, delete that row, or add {company} to company_ids and name auth_state_conflict=files",
+    )
 
 
 def _not_moved(path: Path, company: str) -> Problem:

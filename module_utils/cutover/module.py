@@ -21,7 +21,7 @@ from ..baileys_auth.to_database import ToDatabase
 from ..baileys_auth.to_files import ToFiles
 from ..node_host.pm2_states import Wanted
 from ..node_host.problems import HostError, Problem
-from . import detached
+from . import detached, prepare
 from .journal import Journal, Run
 from .release import Release
 from .run import BEST, FROM_DATABASE, CutOver, Plan, problems_of
@@ -34,8 +34,11 @@ def carry_out(instance: AnsibleModule) -> Answer:
     plan = _plan(instance)
     journal = Journal(plan.settings.state_dir)
     if instance.check_mode:
-        return _rehearse(plan)
+        return _foretell(plan)
     recovered = recover(journal, plan)
+    plan, rehearsal = prepare.rehearse(instance.params, plan)
+    if instance.params["hold"]:
+        return {"changed": False, "held": True, "steps": [], "store": plan.settings.flag_store, **rehearsal}
     run_id = secrets.token_hex(6)
     begun = _facts(plan)
 
@@ -49,7 +52,7 @@ def carry_out(instance: AnsibleModule) -> Answer:
     end = _end(journal, run_id)
     if end is None:
         raise HostError(_under_way(journal))
-    answer = {**end["answer"], "changed": True, "run": run_id, "recovered": recovered}
+    answer = {**end["answer"], **rehearsal, "changed": True, "run": run_id, "recovered": recovered}
     return answer if end["outcome"] == "done" else {**answer, "failed": True}
 
 
@@ -90,7 +93,7 @@ def _run(plan: Plan, journal: Journal, run_id: str) -> None:
     journal.write(run_id, "end", outcome="done", store=plan.to, answer=_answer(cut))
 
 
-def _rehearse(plan: Plan) -> Answer:
+def _foretell(plan: Plan) -> Answer:
     """The copy's own plan, from its own code; nothing is stopped."""
     cut = CutOver(plan, Journal(plan.settings.state_dir), "")
     companies: Answer = {}
@@ -143,7 +146,7 @@ def _plan(instance: AnsibleModule) -> Plan:
         uptime_seconds=params["uptime_seconds"],
         health_url=params["health_url"] or None,
         health_timeout=params["health_timeout"],
-        release=_release(params["release"]),
+        release=prepare.release_before(params) if params["release_back"] else _release(params["release"]),
     )
 
 
@@ -159,6 +162,7 @@ def _release(facts: dict[str, Any] | None) -> Release | None:
         aside=Path(facts["aside"]),
         patch=Path(facts["patch"]),
         back=facts.get("back") or False,
+        files_mode=facts.get("files_mode") is not False,
     )
 
 

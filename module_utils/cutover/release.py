@@ -6,19 +6,24 @@ would still be the old one, and the next run would do both again.
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..baileys_auth.durable import make_folder, replace_file
 from ..node_host.problems import HostError, Problem
+
+_FACTS = "release.json"
 
 
 @dataclass(frozen=True)
 class Release:
-    """`staging` holds the new `node_modules` when `dependencies`; `aside` takes the old ones, and is empty before.
+    """`staging` holds the new `node_modules` when `dependencies`; `aside` takes the old ones, for a way back later.
 
-    `patch`: where changes to tracked files are saved before they are discarded.
+    `patch`: where changes to tracked files are saved before they are discarded. `files_mode`: whether the new code can
+    still run on files, as far as the rehearsal told.
     """
 
     app_dir: Path
@@ -29,6 +34,22 @@ class Release:
     aside: Path
     patch: Path
     back: bool = False
+    files_mode: bool = True
+
+    @classmethod
+    def kept(cls, app_dir: Path, aside: Path) -> Release | None:
+        """The way back from the release that was put in place last; None where none is kept."""
+        try:
+            facts = json.loads((aside / _FACTS).read_bytes())
+            paths = {name: Path(facts[name]) for name in ("staging", "patch")}
+            words = {name: facts[name] for name in ("commit_before", "commit_after", "dependencies", "files_mode")}
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return cls(app_dir=app_dir, aside=aside, back=True, **paths, **words)
+
+    def is_current(self) -> bool:
+        """Whether the app is still at the commit that was put in place."""
+        return self._git("rev-parse", "HEAD") == self.commit_after
 
     def apply(self) -> None:
         """Forward to the new commit, or (`back`) to the one before."""
@@ -39,22 +60,32 @@ class Release:
             self._git("diff", "--binary", f"--output={self.patch}", "HEAD")
             self._git("restore", "--staged", "--worktree", "--source=HEAD", ":/")
         if self.dependencies:
-            _swap(self._modules, self.aside / "node_modules", self.staging / "node_modules")
+            staged = self.staging / "node_modules"
+            _swap(self._modules, self.aside / "node_modules", staged if staged.exists() else self._parked)
         if self.commit_after != self.commit_before:
             self._git("merge", "--ff-only", "--quiet", self.commit_after)
+        facts = {name: str(value) if isinstance(value, Path) else value for name, value in vars(self).items()}
+        make_folder(self.aside)
+        replace_file(self.aside / _FACTS, [json.dumps(facts, indent=1).encode() + b"\n"])
 
     def revert(self) -> None:
         """Take back what `activate` did, however far it came."""
         if self.dependencies and (self.aside / "node_modules").exists():
-            _swap(self._modules, self.staging / "node_modules", self.aside / "node_modules")
-        if self.commit_after != self.commit_before and self._git("rev-parse", "HEAD") == self.commit_after:
+            _swap(self._modules, self._parked, self.aside / "node_modules")
+        if self.commit_after != self.commit_before and self.is_current():
             # --keep refuses to touch a file that was changed meanwhile.
             self._git("reset", "--keep", self.commit_before)
         if self.patch.exists() and not self._changed_files():
             self._git("apply", str(self.patch))
+        (self.aside / _FACTS).unlink(missing_ok=True)
 
     def _changed_files(self) -> bool:
         return bool(self._git("status", "--porcelain", "--untracked-files=no"))
+
+    @property
+    def _parked(self) -> Path:
+        """The new dependencies, once they were taken back."""
+        return self.aside / "node_modules.new"
 
     @property
     def _modules(self) -> Path:

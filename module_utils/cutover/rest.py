@@ -1,63 +1,89 @@
-"""Proof that nothing writes the login while it is copied."""
+"""Proof that nothing writes a login while it is copied, and that nothing but its owners opens it afterwards."""
 
 from __future__ import annotations
 
 import os
 import time
+from collections.abc import Collection, Iterable
 from pathlib import Path
+from typing import Any
 
 from ..baileys_auth.folder import open_folder
 from ..baileys_auth.names import Names, company_folder
 from ..node_host import procs
 from ..node_host.problems import HostError, Problem
 
-_STILL = 0.06  # seconds between the two looks: more than the kernel's clock tick
+_RUNTIMES = ("node", "bun", "deno")  # an editor that has the script open runs nothing
+_STILL = 0.06  # seconds that the files must be still before the copy: more than the kernel's clock tick
 
 
-def prove(sessions_dir: Path, company_ids: list[str], names: Names) -> None:
-    """Raise HostError when a process has a login's folder open, or its files change although the owners are stopped."""
-    before = [_look(sessions_dir / company_folder(company), names) for company in company_ids]
-    strays = _holders([sessions_dir / company_folder(company) for company in company_ids])
-    if strays:
+class Rest:
+    """The logins of one cut-over, whose owners are stopped. `owners`: what pm2 says of them (`script`, `cwd`)."""
+
+    def __init__(
+        self, sessions_dir: Path, company_ids: list[str], names: Names, owners: Iterable[dict[str, Any]]
+    ) -> None:
+        self._sessions_dir, self._names = sessions_dir, names
+        self._folders = [sessions_dir / company_folder(company) for company in company_ids]
+        self._scripts = {os.path.realpath(each["script"]) for each in owners if each.get("script")}
+        self._seen: list[object] = []
+
+    def prove(self) -> None:
+        """Raise HostError when another process has a login open, or when its files change all the same."""
+        self._seen = self._look()
+        self.nobody_else(())
+        time.sleep(_STILL)
+        self.still()
+
+    def still(self) -> None:
+        """Raise HostError when a file was added, changed or removed since `prove` looked first."""
+        if self._seen != self._look():
+            raise HostError(
+                Problem(
+                    "login_not_at_rest",
+                    str(self._sessions_dir),
+                    "the owners are stopped, and the files of the login still change: something else writes them",
+                    "Look for a second copy of the app and for cleanup jobs (crontab -l), stop them and run again",
+                )
+            )
+
+    def nobody_else(self, owners: Collection[int]) -> None:
+        """Raise HostError when a process that is not below one of these has a login open, or runs its app."""
+        family = {process.pid for process in procs.with_descendants(owners)}
+        strays = [process for process in self._users() if process.pid not in family]
+        if not strays:
+            return
         listed = ", ".join(f"{process.pid} ({process.command})" for process in strays)
         raise HostError(
             Problem(
                 "login_in_use",
-                str(sessions_dir),
-                f"the owners are stopped, and these processes still have the login open: {listed}",
+                str(self._sessions_dir),
+                f"processes that pm2 does not know as its owners have the login open: {listed}."
+                " Two of them on one login end in error 440 and in lost keys",
                 f"Look what they do, stop them and run again: ps -fp {','.join(str(each.pid) for each in strays)}",
             )
         )
-    time.sleep(_STILL)
-    if before != [_look(sessions_dir / company_folder(company), names) for company in company_ids]:
-        raise HostError(
-            Problem(
-                "login_not_at_rest",
-                str(sessions_dir),
-                "the owners are stopped, and the files of the login still change: something else writes them",
-                "Look for a second copy of the app and for cleanup jobs (crontab -l), stop them and run again",
+
+    def _look(self) -> list[object]:
+        return [self._signatures(folder) for folder in self._folders]
+
+    def _signatures(self, folder: Path) -> object:
+        if not folder.is_dir():
+            return None
+        with open_folder(folder, self._names) as opened:
+            return opened.list().signatures
+
+    def _users(self) -> list[procs.Running]:
+        """Those, this process apart, that have a file of a login open, or run the script of an owner."""
+        inside = tuple(f"{os.path.realpath(folder)}/" for folder in self._folders)
+
+        def uses(process: procs.Running) -> bool:
+            return any(f"{path}/".startswith(inside) for path in procs.opened(process.pid)) or (
+                process.command.startswith(_RUNTIMES) and not self._scripts.isdisjoint(procs.arguments(process.pid))
             )
-        )
 
-
-def _look(folder: Path, names: Names) -> object:
-    if not folder.is_dir():
-        return None
-    with open_folder(folder, names) as opened:
-        return opened.list().signatures
-
-
-def _holders(folders: list[Path]) -> list[procs.Running]:
-    """The processes, this one apart, that have a file of these folders open or stand in one of them."""
-    inside = tuple(f"{os.path.realpath(folder)}/" for folder in folders)
-    own, found = os.getpid(), []
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit() or int(entry.name) == own:
-            continue
-        try:
-            links = [os.readlink(link) for link in (entry / "cwd", *(entry / "fd").iterdir())]
-        except OSError:
-            continue  # it has ended, or is another user's
-        if any(f"{link}/".startswith(inside) for link in links) and (process := procs.find(int(entry.name))):
-            found.append(process)
-    return found
+        return [
+            process
+            for process in map(procs.find, procs.pids())
+            if process and process.pid != os.getpid() and uses(process)
+        ]

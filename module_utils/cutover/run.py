@@ -18,9 +18,10 @@ from ..baileys_auth.to_files import ToFiles
 from ..baileys_auth.transfer import MOVE, Result, Settings, current_authority
 from ..node_host import dotenv, logs, pm2_states
 from ..node_host.problems import HostError, Problem
-from . import health, rest
+from . import health
 from .journal import Journal
 from .release import Release
+from .rest import Rest
 
 # Where the files come from on the way back.
 FROM_DATABASE, BEST, AS_THEY_ARE, FROM_BACKUP = "database", "best", "files", "backup"
@@ -82,6 +83,7 @@ class CutOver:
         self.store_before = plan.settings.flag_store
         self.outcome = Outcome(store=self.store_before)
         self._begun: list[str] = []
+        self._frozen_at = time.monotonic()
         self._moves = plan.settings.flag_store != plan.to
         self._identities: dict[str, str] = dict.fromkeys(plan.companies, "")
 
@@ -104,11 +106,7 @@ class CutOver:
             self.journal.write(self.run_id, "doing", step=name, to=self.plan.to)
             begun = time.monotonic()
             self._begun.append(name)
-            if name == "stop":
-                self._frozen_at = begun
             do()
-            if name == "healthy":
-                self.outcome.frozen = round(time.monotonic() - self._frozen_at, 3)
             self.outcome.steps.append({"name": name, "seconds": round(time.monotonic() - begun, 3)})
             self.journal.write(self.run_id, "done", step=name, to=self.plan.to)
         self.outcome.store = self.plan.to
@@ -141,11 +139,14 @@ class CutOver:
     # The steps
 
     def _stop(self) -> None:
+        self._frozen_at = time.monotonic()
         self.outcome.marks = [logs.mark(source) for source in self.plan.log_files]
-        pm2_states.carry_out(replace(self.plan.processes, state="stopped"))
+        stopped = pm2_states.carry_out(replace(self.plan.processes, state="stopped"))
+        settings = self.plan.settings
+        self._at_rest = Rest(settings.sessions_dir, self.plan.companies, settings.names, stopped["processes"])
 
     def _rest(self) -> None:
-        rest.prove(self.plan.settings.sessions_dir, self.plan.companies, self.plan.settings.names)
+        self._at_rest.prove()
 
     def _copy(self) -> None:
         if self.plan.to == FILES and self.plan.source == FROM_BACKUP:
@@ -161,6 +162,8 @@ class CutOver:
             if self.plan.source != BEST or not {problem.code for problem in problems_of(error)} & _NO_COPY:
                 raise
             self._take_as_is(settings)
+        if self.plan.to == DATABASE:
+            self._at_rest.still()
 
     def _move(self, settings: Settings, database: Database | None, company: str, *, copies: bool) -> Result:
         if not copies or database is None:
@@ -217,9 +220,11 @@ class CutOver:
         """The app answers on its store; then it is watched until it has been up for a while."""
         if self.plan.health_url:
             health.wait(self.plan.health_url, self.plan.to, self._identities, self.plan.health_timeout)
+        self.outcome.frozen = round(time.monotonic() - self._frozen_at, 3)
         wanted = replace(self.plan.processes, state="started", window_seconds=self.plan.uptime_seconds)
         self.outcome.processes = pm2_states.carry_out(wanted)["processes"]
         self._flag_is_seen()
+        self._at_rest.nobody_else([each["pid"] for each in self.outcome.processes if each["pid"]])
 
     def _flag_is_seen(self) -> None:
         """The flag read back from the started processes: dotenv reads .env only for what they do not have already."""

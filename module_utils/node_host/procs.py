@@ -34,22 +34,48 @@ def find(pid: int) -> Running | None:
     return None if fields[0] in "ZX" else Running(pid, int(fields[1]), int(fields[19]), name)
 
 
+def pids() -> list[int]:
+    """Every process of the host."""
+    return [int(entry) for entry in os.listdir(_PROC) if entry.isdigit()]
+
+
+def opened(pid: int) -> list[str]:
+    """The paths that a process has open; empty when it has ended, or is another user's."""
+    try:
+        return [os.readlink(link) for link in (_PROC / str(pid) / "fd").iterdir()]
+    except OSError:
+        return []
+
+
+def arguments(pid: int) -> set[str]:
+    """What it was started with, as paths seen from its working folder. Never to be shown: they may hold secrets."""
+    folder = _PROC / str(pid)
+    try:
+        words = (folder / "cmdline").read_bytes().split(b"\0")
+        here = os.readlink(folder / "cwd")
+    except OSError:
+        return set()
+    # A process that renamed itself, as pm2's do, is one word with blanks.
+    words = words[0].split(b" ") if len([word for word in words if word]) == 1 else words
+    return {os.path.realpath(os.path.join(here, os.fsdecode(word))) for word in words if word}
+
+
 def alive(process: Running) -> bool:
     """True while the very same process (not a later one with its number) runs."""
     now = find(process.pid)
     return now is not None and now.started == process.started
 
 
-def with_descendants(pids: Iterable[int]) -> list[Running]:
+def with_descendants(ancestors: Iterable[int]) -> list[Running]:
     """These processes and everything below them, read in one pass over /proc."""
     children: dict[int, list[Running]] = defaultdict(list)
     by_pid: dict[int, Running] = {}
-    for entry in os.listdir(_PROC):
-        if entry.isdigit() and (process := find(int(entry))):
+    for pid in pids():
+        if process := find(pid):
             children[process.parent].append(process)
             by_pid[process.pid] = process
     family: dict[int, Running] = {}
-    waiting = [by_pid[pid] for pid in pids if pid in by_pid]
+    waiting = [by_pid[pid] for pid in ancestors if pid in by_pid]
     while waiting:
         process = waiting.pop()
         if process.pid not in family:

@@ -57,6 +57,8 @@ auth_state : Credentials migrated
 auth_state : All keys migrated
 [cutover]
 cutover : Stop, copy what changed and verify it, put the new code in place, set the flag, start
+cutover : Copy loaded by the app's own code
+cutover : Held before the stop
 cutover : Services stopped
 cutover : Verification passed
 cutover : Newest code and dependencies in place
@@ -68,12 +70,13 @@ health : Log lines as expected
 health : Ask the bot which store it uses
 health : Stop when the bot uses another store, or another login
 health : Bot runs on its store, with the same identity
-[database]
-health : Read the rows by type, the statistics and the files
-health : Database and files checked
 [smoke]
 health : Send the test message through MCP, and wait for its answer
 health : Test message answered
+[database]
+health : Read the rows by type, the statistics and the files
+health : Stop when the bot has written to the other store, or a message to none
+health : Database and files checked
 [cutover]
 release : Clear the staging of the new commit
 [always, summary]
@@ -83,6 +86,8 @@ summary : Summary
 ROLLBACK = f"""{PREFLIGHT}\
 [cutover]
 cutover : Stop, copy what changed and verify it, put the new code in place, set the flag, start
+cutover : Copy loaded by the app's own code
+cutover : Held before the stop
 cutover : Services stopped
 cutover : Verification passed
 cutover : Newest code and dependencies in place
@@ -94,12 +99,13 @@ health : Log lines as expected
 health : Ask the bot which store it uses
 health : Stop when the bot uses another store, or another login
 health : Bot runs on its store, with the same identity
-[stores]
-health : Read the rows by type, the statistics and the files
-health : Database and files checked
 [smoke]
 health : Send the test message through MCP, and wait for its answer
 health : Test message answered
+[stores]
+health : Read the rows by type, the statistics and the files
+health : Stop when the bot has written to the other store, or a message to none
+health : Database and files checked
 [always, summary]
 summary : Summary
 """

@@ -1,0 +1,94 @@
+"""What comes before the app is stopped: the rehearsal with its own code, and whether there is a way back to files."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ..baileys_auth.authority import DATABASE, FILES
+from ..baileys_auth.database import Database, connect
+from ..node_host.problems import HostError, Problem
+from . import rehearsal
+from .release import Release
+from .run import Plan
+
+_ONLY_WITH_RELEASE = "The way back to files needs the code of before as well: rollback.yml -e rollback_release=true"
+
+
+def rehearse(params: dict[str, Any], plan: Plan) -> tuple[Plan, dict[str, Any]]:
+    """Before the app is stopped: whether its own code can load the copied logins, and could still go back to files.
+
+    Raises HostError when it cannot load them, or when the deployed code is known to have lost the way to files.
+    """
+    if plan.to == FILES:
+        kept = Release.kept(Path(params["app_dir"]), Path(params["release_aside"])) if params["app_dir"] else None
+        if kept is not None and not kept.files_mode and plan.release is None:
+            raise HostError(_lost_files_mode(kept))
+        return plan, {"rehearsed": None, "warnings": []}
+    command = _command(params, plan)
+    if command is None:
+        return plan, {"rehearsed": None, "warnings": []}
+    with connect(plan.conninfo or "") as connection:
+        database = Database(connection, plan.schema)
+        wanted = {company: rehearsal.expected(database, company, plan.settings.names) for company in plan.companies}
+    if plan.settings.flag_store == DATABASE:  # the app writes there: only the identity stays
+        wanted = {company: {**facts, "keys": {}} for company, facts in wanted.items()}
+    problems = rehearsal.differences(command, wanted, DATABASE)
+    if problems:
+        raise HostError(*problems)
+    answer: dict[str, Any] = {
+        "rehearsed": {company: len(facts["keys"]) for company, facts in wanted.items()},
+        "warnings": [],
+    }
+    if plan.settings.flag_store == FILES and plan.release is not None:
+        identities = {company: {**facts, "keys": {}} for company, facts in wanted.items()}
+        lost = rehearsal.differences(command, identities, FILES)
+        # A file may be torn while the app writes it: looked at twice.
+        lost = lost and rehearsal.differences(command, identities, FILES)
+        if lost:
+            plan = replace(plan, release=replace(plan.release, files_mode=False))
+            answer["warnings"].append(f"{lost[0]} {_ONLY_WITH_RELEASE}")
+    return plan, answer
+
+
+def _command(params: dict[str, Any], plan: Plan) -> rehearsal.Command | None:
+    """The app's own command, with the clean environment that pm2 gives the app, and the flag as it will be."""
+    if not params["rehearsal_command"]:
+        return None
+    staged = plan.release.staging if plan.release is not None else None
+    environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return rehearsal.Command(
+        words=tuple(params["rehearsal_command"]),
+        app_dir=params["app_dir"],
+        code_dir=str(staged if staged is not None and staged.exists() else params["app_dir"]),
+        environment=environment,
+        timeout=params["rehearsal_timeout"],
+    )
+
+
+def _lost_files_mode(kept: Release) -> Problem:
+    return Problem(
+        "files_mode_lost",
+        str(kept.app_dir),
+        f"the deployed code ({kept.commit_after[:12]}) could not load a login from files when it was rehearsed",
+        f"Nothing was stopped. {_ONLY_WITH_RELEASE}",
+    )
+
+
+def release_before(params: dict[str, Any]) -> Release:
+    """The release before the one that was put in place last. Raises HostError where none is kept."""
+    kept = Release.kept(Path(params["app_dir"]), Path(params["release_aside"]))
+    if kept is None or not kept.is_current():
+        raise HostError(
+            Problem(
+                "no_release_before",
+                params["release_aside"],
+                "no release before the present commit is kept there"
+                if kept is None
+                else f"the app is not at {kept.commit_after[:12]} any more, the commit that was deployed",
+                "Go back without rollback_release, and bring the code to the commit you want by hand",
+            )
+        )
+    return kept
