@@ -1,7 +1,8 @@
 """runbook_step: one line of the runbook, kept with what came of it and how long it took.
 
 The task's name is the runbook's line; ``did`` says what came of it. Both go into the fact ``runbook_steps``, with the
-seconds since the line before, for the summary; the callback plugin ``runbook`` prints them as they happen.
+seconds since the line before (or ``seconds``, where one task did the work of several lines), for the summary; the
+callback plugin ``runbook`` prints them as they happen.
 It runs on the controller and costs no module transfer.
 """
 
@@ -27,6 +28,7 @@ class ActionModule(ActionBase):
             argument_spec={
                 "did": {"type": "str", "required": True},
                 "outcome": {"type": "str", "choices": list(OUTCOMES), "default": "done"},
+                "seconds": {"type": "float"},
             },
         )
         outcome = args["outcome"]
@@ -39,8 +41,14 @@ class ActionModule(ActionBase):
                 "name": self._task.name,
                 "did": " ".join(args["did"].split()),
                 "outcome": outcome,
-                "seconds": round(now - steps[-1]["at"], 2) if steps else 0.0,
+                "seconds": round(_seconds(args["seconds"], steps, now), 2),
                 "at": now,
             }
         )
         return result | {"changed": False, "ansible_facts": {"runbook_steps": steps}}
+
+
+def _seconds(told: float | None, steps: list[dict[str, Any]], now: float) -> float:
+    if told is not None:
+        return told
+    return now - steps[-1]["at"] if steps else 0.0

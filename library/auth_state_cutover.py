@@ -198,6 +198,11 @@ companies:
   returned: always
   type: dict
   sample: {}
+commit:
+  description: The commit that was put in place; null when the code stayed.
+  returned: success
+  type: str
+  sample: 4dae843834587e2d2b7c
 mark:
   description: Where each log ended before the stop, for M(log_watch).
   returned: success

@@ -84,8 +84,8 @@ companies:
       sample: {"session": {"files_only": 0, "database_only": 1, "different": 2}}
     since_transfer:
       description:
-        - How many keys of each store are not as the last transfer left them. The store that the app writes has some, the
-          other one none. Null before the first transfer.
+        - How many keys of each store are not as the last transfer left them. The store that the app writes has some,
+          the other one none. Null before the first transfer.
       type: dict
       sample: {"files": 0, "rows": 12}
 other_companies:

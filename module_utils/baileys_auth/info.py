@@ -255,8 +255,8 @@ def _row_of_excluded(company: str) -> Problem:
     return Problem(
         "row_of_excluded",
         f"company {company}",
-        "it is excluded, and yet the database has a login of it that no migration on record put there: with the flag on,"
-        " the app takes it, or has made it anew, instead of the one in the folder",
+        "it is excluded, and yet the database has a login of it that no migration on record put there:"
+        " with the flag on, the app takes it, or has made it anew, instead of the one in the folder",
         f"With the flag off, delete that row, or add {company} to company_ids and name auth_state_conflict=files",
     )
 

@@ -121,6 +121,7 @@ def _answer(cut: CutOver) -> Answer:
         "processes": outcome.processes,
         "archives": outcome.archives,
         "store": outcome.store,
+        "commit": cut.plan.release.commit if cut.plan.release is not None else None,
     }
 
 

@@ -47,6 +47,11 @@ class Release:
             return None
         return cls(app_dir=app_dir, aside=aside, back=True, **paths, **words)
 
+    @property
+    def commit(self) -> str:
+        """Where the app is once this was applied."""
+        return self.commit_before if self.back else self.commit_after
+
     def is_current(self) -> bool:
         """Whether the app is still at the commit that was put in place."""
         return self._git("rev-parse", "HEAD") == self.commit_after
