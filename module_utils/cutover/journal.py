@@ -15,6 +15,7 @@ from typing import Any
 
 from ..baileys_auth import json_lines
 from ..node_host import procs
+from ..node_host.problems import Problem
 
 
 @dataclass
@@ -34,6 +35,11 @@ class Run:
         """Whether its process still runs (and is not a later one with the same number)."""
         process = procs.find(self.pid)
         return process is not None and process.started == self.started
+
+    def cut_off(self) -> str:
+        """Where it was when it was killed, for people."""
+        step = f"at the step {self.doing}" if self.doing else f"after the step {(self.steps or ['begin'])[-1]}"
+        return f"cut off on the way to the {self.plan['to']}, {step}"
 
 
 class Journal:
@@ -75,3 +81,14 @@ class Journal:
         """The last run, when it has no end."""
         run = self.last()
         return run if run is not None and run.end is None else None
+
+    def under_way(self) -> Problem:
+        """What to say where a run of this host still goes on."""
+        run = self.unfinished()
+        since = f" since {run.begun_at}, step {run.doing}" if run else ""
+        return Problem(
+            "cutover_under_way",
+            str(self.path),
+            f"a cut-over is under way on this host{since}",
+            "It finishes or reverts by itself. Look at the journal, and run again when it has ended",
+        )

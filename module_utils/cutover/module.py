@@ -20,9 +20,9 @@ from ..baileys_auth.run import describe
 from ..baileys_auth.to_database import ToDatabase
 from ..baileys_auth.to_files import ToFiles
 from ..node_host.pm2_states import Wanted
-from ..node_host.problems import HostError, Problem
+from ..node_host.problems import HostError
 from . import detached, prepare
-from .journal import Journal, Run
+from .journal import Journal
 from .release import Release
 from .run import BEST, FROM_DATABASE, CutOver, Plan, problems_of
 
@@ -51,7 +51,7 @@ def carry_out(instance: AnsibleModule) -> Answer:
     detached.run(work, lambda: _end(journal, run_id) is not None)
     end = _end(journal, run_id)
     if end is None:
-        raise HostError(_under_way(journal))
+        raise HostError(journal.under_way())
     answer = {**end["answer"], **rehearsal, "changed": True, "run": run_id, "recovered": recovered}
     return answer if end["outcome"] == "done" else {**answer, "failed": True}
 
@@ -65,7 +65,7 @@ def recover(journal: Journal, plan: Plan) -> dict[str, Any] | None:
     if run is None:
         return None
     if run.alive():
-        raise HostError(_under_way(journal))
+        raise HostError(journal.under_way())
     store = plan.settings.flag_store
     release = _release(run.plan.get("release"))
     if release is not None and not release.back and store != run.plan["to"]:
@@ -185,17 +185,6 @@ def _plain(value: Any) -> Any:
 
 def _end(journal: Journal, run_id: str) -> dict[str, Any] | None:
     return next((entry for entry in journal.entries(run_id) if entry["event"] == "end"), None)
-
-
-def _under_way(journal: Journal) -> Problem:
-    run: Run | None = journal.unfinished()
-    since = f" since {run.begun_at}, step {run.doing}" if run else ""
-    return Problem(
-        "cutover_under_way",
-        str(journal.path),
-        f"a cut-over is under way on this host{since}",
-        "It finishes or reverts by itself. Look at the journal, and run again when it has ended",
-    )
 
 
 @contextmanager
