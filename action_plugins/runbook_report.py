@@ -9,7 +9,7 @@ of a cut-over, the log lines that ``log_watch`` found, and what failed. All is m
 - ``changes``: before → after, a line each.
 - ``tables``: further figures, one row of cells for each thing; numbers are set to the right.
 - ``checks``: what is expected beside what was found; ``outcome`` as of ``runbook_step``.
-- ``findings``: what is wrong, in the shape that every module's ``problems`` have.
+- ``findings``: what is wrong: ``where``, ``problem``, ``remedy``, as in every module's ``problems``.
 - ``notes``: what stops nothing and should be known all the same.
 - ``failure``: of a run that failed: the task, its message, what was done about it, where the bot stands.
 - ``next``: what to type next, and what for.
@@ -42,7 +42,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
         rows={"type": "list", "elements": "list", "required": True},
     ),
     "checks": a_list_of(expected=TEXT, found=TEXT, outcome=OUTCOME),
-    "findings": a_list_of(where=TEXT, problem=TEXT, remedy=TEXT, code={"type": "str"}),
+    "findings": {"type": "list", "elements": "dict"},
     "notes": {"type": "list", "elements": "str"},
     "failure": {"type": "dict", "options": dict.fromkeys(("task", "message", "done", "stands"), TEXT)},
     "next": a_list_of(say=TEXT, type=TEXT),

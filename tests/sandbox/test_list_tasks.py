@@ -29,6 +29,7 @@ preflight : Look at the login
 preflight : Look at the backup
 preflight : Decide what this run has to do
 preflight : Look at what this rollback would lose
+preflight : Hand what is wrong to the report
 preflight : Stop here when anything is wrong
 preflight : Preflight passed
 """
@@ -80,6 +81,7 @@ health : Database and files checked
 [cutover]
 release : Clear the staging of the new commit
 [always, summary]
+summary : Hand what came of it to the report
 summary : Summary
 """
 
@@ -107,6 +109,7 @@ health : Read the rows by type, the statistics and the files
 health : Stop when the bot has written to the other store, or a message to none
 health : Database and files checked
 [always, summary]
+summary : Hand what came of it to the report
 summary : Summary
 """
 
