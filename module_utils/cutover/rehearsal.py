@@ -122,7 +122,7 @@ def _failed(company_id: str, store: str, what: str) -> HostError:
         Problem(
             "rehearsal",
             f"company {company_id}, {store}",
-            f"the app's own code cannot load this login (auth_state_rehearsal_command): {what}",
+            f"the app's own code cannot load this login (cutover_rehearsal_command): {what}",
             "The app was not stopped. Run the command by hand on the host as the app's user, and mend the app or .env",
         )
     )

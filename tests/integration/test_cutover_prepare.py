@@ -1,0 +1,186 @@
+"""What auth_state_cutover does before it stops anything: the rehearsal with the app's own code, and the hold."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.module_utils.baileys_auth.database import Database, connect
+from ansible.module_utils.baileys_auth.names import Names
+from ansible.module_utils.cutover import rehearsal
+from bot_host import COMPANY, Answer, BotHost, codes, good
+from postgresql_server import TestDatabase
+
+PHONE = "79686484488"
+
+
+@pytest.fixture
+def copied(bot_host: BotHost) -> BotHost:
+    """The pre-copy was made; the app still runs on its files."""
+    good(bot_host.state("database", authority="keep"))
+    return bot_host
+
+
+def hold(host: BotHost, *command: str, **more: Any) -> Answer:
+    """The module up to the stop. There is no pm2: whatever would be stopped makes the test fail."""
+    return host.call(
+        "auth_state_cutover",
+        host.arguments(
+            destination="database",
+            processes=["no-such-process"],
+            app_dir=str(host.root / "ai-admin"),
+            rehearsal_command=list(command),
+            hold=True,
+            **more,
+        ),
+    )
+
+
+def says(host: BotHost, name: str, answer: dict[str, Any] | str, code: int = 0, errors: str = "") -> tuple[str, ...]:
+    """An app's command that answers with this."""
+    text = answer if isinstance(answer, str) else json.dumps(answer)
+    script = host.root / name
+    script.write_text(f"cat <<'END'\n{text}\nEND\necho {shlex.quote(errors)} >&2\nexit {code}\n")
+    return ("sh", str(script), "{company_id}", "{store}", "{code_dir}")
+
+
+def right(database: TestDatabase) -> dict[str, Any]:
+    with connect(database.conninfo) as connection:
+        return rehearsal.expected(Database(connection), COMPANY, Names())
+
+
+def test_app_that_reads_the_copy_is_held_before_the_stop(copied: BotHost, database: TestDatabase) -> None:
+    with copied.unchanged(database):
+        answer = good(hold(copied, *says(copied, "app", {"noise": 1, **right(database)})))
+    assert answer["held"]
+    assert not answer["changed"]
+    assert answer["rehearsed"] == {COMPANY: len(right(database)["keys"])}
+    assert len(right(database)["keys"]) >= 5
+    assert not (copied.state_dir / "journal.jsonl").exists()
+
+
+def test_words_are_filled_in(copied: BotHost, database: TestDatabase) -> None:
+    seen = copied.root / "seen"
+    script = copied.root / "app"
+    script.write_text(f"echo \"$@\" $PWD >> {seen}\necho '{json.dumps(right(database))}'\n")
+    good(hold(copied, "sh", str(script), "{company_id}", "{store}", "{code_dir}"))
+    app = copied.root / "ai-admin"
+    assert seen.read_text().splitlines() == [f"{COMPANY} database {app} {app}"]
+
+
+def changed(answer: dict[str, Any], key_type: str) -> dict[str, Any]:
+    return {**answer, "keys": {**answer["keys"], key_type: {"count": 1, "sample": "0" * 64}}}
+
+
+def without(answer: dict[str, Any], key_type: str) -> dict[str, Any]:
+    return {**answer, "keys": {name: facts for name, facts in answer["keys"].items() if name != key_type}}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda answer: {**answer, "identity": "0" * 64}, "the identity"),
+        (lambda answer: changed(answer, "session"), "another session"),
+        (lambda answer: without(answer, "pre-key"), "no pre-key"),
+    ],
+)
+def test_app_that_reads_something_else_is_found(copied: BotHost, database: TestDatabase, spoil: Any, said: str) -> None:
+    with copied.unchanged(database):
+        answer = hold(copied, *says(copied, "app", spoil(right(database))))
+    assert codes(answer) == ["rehearsal"]
+    assert said in answer["msg"]
+    assert "was not stopped" in answer["msg"]
+
+
+def test_library_may_convert_app_state_keys(copied: BotHost, database: TestDatabase) -> None:
+    """Baileys reads them as protobuf messages, whose JSON is another one."""
+    good(hold(copied, *says(copied, "app", changed(right(database), "app-state-sync-key"))))
+
+
+def test_app_that_fails_is_quoted_without_its_secrets(copied: BotHost, database: TestDatabase) -> None:
+    errors = f"no session of {PHONE} in postgresql://bot:hunter2hunter2@db/x"
+    answer = hold(copied, *says(copied, "app", "", 1, errors))
+    assert codes(answer) == ["rehearsal"]
+    assert "ended with 1" in answer["msg"]
+    assert "no session of 7968***4488" in answer["msg"]
+    assert "hunter2" not in json.dumps(answer)
+    assert PHONE not in json.dumps(answer)
+
+
+@pytest.mark.parametrize("text", ["", "loaded", '{"identity": "x"}', "[1]"])
+def test_answer_that_is_none_is_refused(copied: BotHost, text: str) -> None:
+    answer = hold(copied, *says(copied, "app", text))
+    assert codes(answer) == ["rehearsal"]
+    assert "not the JSON" in answer["msg"]
+
+
+def test_command_that_hangs_ends_in_time(copied: BotHost) -> None:
+    answer = hold(copied, sys.executable, "-c", "import time; time.sleep(60)", rehearsal_timeout=0.5)
+    assert codes(answer) == ["rehearsal"]
+    assert "did not end within 0.5 s" in answer["msg"]
+
+
+def test_command_that_is_not_there_is_named(copied: BotHost) -> None:
+    answer = hold(copied, "/no/such/program")
+    assert codes(answer) == ["rehearsal"]
+    assert "No such file" in answer["msg"]
+
+
+def release(host: BotHost, tmp_path: Path) -> dict[str, Any]:
+    return {
+        "app_dir": str(host.root / "ai-admin"),
+        "commit_before": "a" * 40,
+        "commit_after": "b" * 40,
+        "dependencies": False,
+        "staging": str(tmp_path / "staging"),
+        "aside": str(tmp_path / "aside"),
+        "patch": str(tmp_path / "patch"),
+    }
+
+
+def test_code_that_lost_its_way_to_files_is_said(copied: BotHost, database: TestDatabase, tmp_path: Path) -> None:
+    """The new code reads the database, and files no more."""
+    staged = tmp_path / "staging"
+    staged.mkdir()
+    answer = json.dumps(right(database))
+    (staged / "load").write_text(f"[ \"$2\" = database ] && echo '{answer}' || {{ echo unknown store >&2; exit 1; }}\n")
+    told = good(hold(copied, "sh", "{code_dir}/load", "{company_id}", "{store}", release=release(copied, tmp_path)))
+    assert told["held"]
+    (warning,) = (each["event"]["msg"] for each in told["warnings"])
+    assert "unknown store" in warning
+    assert "rollback_release=true" in warning
+
+
+def test_rollback_of_code_without_files_wants_the_release_before(copied: BotHost, tmp_path: Path) -> None:
+    aside = tmp_path / "aside"
+    aside.mkdir()
+    facts = {**release(copied, tmp_path), "files_mode": False}
+    (aside / "release.json").write_text(json.dumps(facts))
+    copied.flag("database")
+    answer = copied.call(
+        "auth_state_cutover",
+        copied.arguments(
+            destination="files", processes=["none"], app_dir=facts["app_dir"], release_aside=str(aside), hold=True
+        ),
+    )
+    assert codes(answer) == ["files_mode_lost"]
+    assert "rollback_release=true" in answer["msg"]
+
+
+def test_release_that_was_never_kept_is_refused(copied: BotHost, tmp_path: Path) -> None:
+    copied.flag("database")
+    answer = copied.call(
+        "auth_state_cutover",
+        copied.arguments(
+            destination="files",
+            processes=["none"],
+            app_dir=str(copied.root / "ai-admin"),
+            release_aside=str(tmp_path / "none"),
+            release_back=True,
+        ),
+    )
+    assert codes(answer) == ["no_release_before"]
