@@ -215,6 +215,14 @@ processes:
   type: list
   elements: dict
   sample: [{"name": "ai-admin-worker-v2", "pid": 4711, "status": "online"}]
+saved:
+  description:
+    - Null, unless C(pm2 save) was run, because the saved list held the flag or others could read it. Then what else
+      that changed in the list, process by process.
+  returned: success
+  type: list
+  elements: dict
+  sample: null
 recovered:
   description: The killed run that was brought to an end first, and on which store the app was left.
   returned: when there was one

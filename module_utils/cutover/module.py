@@ -120,6 +120,7 @@ def _answer(cut: CutOver) -> Answer:
         "mark": outcome.marks,
         "processes": outcome.processes,
         "archives": outcome.archives,
+        "saved": outcome.saved,
         "store": outcome.store,
         "commit": cut.plan.release.commit if cut.plan.release is not None else None,
     }

@@ -16,7 +16,7 @@ from ..baileys_auth.restore import restore
 from ..baileys_auth.to_database import ToDatabase
 from ..baileys_auth.to_files import ToFiles
 from ..baileys_auth.transfer import MOVE, Result, Settings, current_authority
-from ..node_host import dotenv, logs, pm2_states
+from ..node_host import dotenv, logs, pm2, pm2_states
 from ..node_host.problems import HostError, Problem
 from . import health
 from .journal import Journal
@@ -64,7 +64,10 @@ class Plan:
 
 @dataclass
 class Outcome:
-    """What came of it. `steps`: {name, seconds}; `frozen`: seconds from the owners' stop to their answer."""
+    """What came of it. `steps`: {name, seconds}; `frozen`: seconds from the owners' stop to their answer.
+
+    `saved`: what else `pm2 save` changed in the list that a reboot brings back; None when it was not run.
+    """
 
     store: str
     steps: list[dict[str, Any]] = field(default_factory=list)
@@ -73,6 +76,7 @@ class Outcome:
     processes: list[dict[str, Any]] = field(default_factory=list)
     frozen: float = 0.0
     archives: list[str] = field(default_factory=list)
+    saved: list[dict[str, Any]] | None = None
 
 
 class CutOver:
@@ -224,6 +228,7 @@ class CutOver:
         wanted = replace(self.plan.processes, state="started", window_seconds=self.plan.uptime_seconds)
         self.outcome.processes = pm2_states.carry_out(wanted)["processes"]
         self._flag_is_seen()
+        self._mend_saved_list()
         self._at_rest.nobody_else([each["pid"] for each in self.outcome.processes if each["pid"]])
 
     def _flag_is_seen(self) -> None:
@@ -239,6 +244,15 @@ class CutOver:
                     "Look for it in the ecosystem file",
                 )
             )
+
+    def _mend_saved_list(self) -> None:
+        """A flag in pm2's saved list would come back with a reboot, and beat .env. A right one stays as it is."""
+        host = self.plan.processes.pm2()
+        saved = host.saved(self.plan.flag)
+        flagged = any(kept["stored_flag"] for kept in saved["processes"].values())
+        if saved["present"] and (flagged or saved["mode"] != "0600"):
+            self.outcome.saved = pm2.unsaved(host.processes(), saved)
+            host.save()
 
     def _settle(self) -> None:
         settings = replace(self.plan.settings, flag_store=self.plan.to, check_mode=False)
