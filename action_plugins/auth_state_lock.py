@@ -39,7 +39,9 @@ class ActionModule(ActionBase):
         if seen == GONE or (takeover and seen != ALIVE):
             return self._module({**arguments, "gone": answer["holder"]["run"]}, task_vars)
         if takeover:
-            answer["msg"] += f" Its process {answer['holder']['pid']} still runs on this machine: end it first."
+            pid = answer["holder"]["pid"]
+            answer["problems"][0]["remedy"] = f"Its process {pid} still runs on this machine: end that one first"
+            answer["msg"] = "{where}: {problem}. {remedy}".format(**answer["problems"][0])
         return answer
 
     def _module(self, arguments: dict[str, Any], task_vars: dict[str, Any] | None) -> dict[str, Any]:

@@ -183,6 +183,12 @@ class Database:
             and self._run("SELECT EXISTS (SELECT FROM {auth} WHERE company_id = %s)", [company_id]).fetchone()[0]
         )
 
+    def count(self, company_id: str) -> int:
+        """How many keys it has."""
+        if not self.has_tables():
+            return 0
+        return self._run("SELECT count(*) FROM {keys} WHERE company_id = %s", [company_id]).fetchone()[0]
+
     def values(self, company_id: str, wanted: Collection[Key], total: int) -> Iterator[tuple[Key, bytes]]:
         """(key, jsonb text) of the wanted rows, in bounded memory. `total`: how many rows the login has."""
         if CREDS in wanted:

@@ -22,7 +22,7 @@ def wait(url: str, store: str, identities: Mapping[str, str], timeout: float) ->
     """
     deadline, answer = time.monotonic() + timeout, "no answer"
     while time.monotonic() < deadline:
-        said = _ask(url)
+        said = ask(url)
         if said is not None:
             answer = ", ".join(f"company {company} on {facts.get('store')}" for company, facts in said.items())
             for company, identity in identities.items():
@@ -49,7 +49,8 @@ def wait(url: str, store: str, identities: Mapping[str, str], timeout: float) ->
     )
 
 
-def _ask(url: str) -> dict[str, dict[str, Any]] | None:
+def ask(url: str) -> dict[str, dict[str, Any]] | None:
+    """What it says now, by company; None where it does not answer."""
     try:
         with urllib.request.urlopen(url, timeout=2) as response:  # a loopback address that the inventory names
             return {str(each["company_id"]): each for each in json.load(response)["companies"]}

@@ -16,6 +16,7 @@ PREFLIGHT = """
 preflight : Start of the runbook
 preflight : Look at the variables of every role
 preflight : Stop here when a variable is missing or wrong
+preflight : Look at the lock, and at the run that holds it
 preflight : Look at node and npm
 preflight : Look at the app folder
 preflight : Look at space, inodes and filesystems
@@ -34,7 +35,20 @@ preflight : Stop here when anything is wrong
 preflight : Preflight passed
 """
 
+TAKE = """\
+lock : Take the lock of this host, and begin its record
+lock : Lock of a dead run taken over
+"""
+RELEASE = """\
+[always]
+lock : Give the lock back, and write down what the run came to
+[always, summary]
+summary : Summary
+"""
+
 DEPLOY = f"""{PREFLIGHT}\
+[backup, code, cutover, migrate, schema]
+{TAKE}\
 [code, cutover]
 release : Keep our own folder out of the repository
 release : Make the folders for staging, patches and what is kept aside
@@ -87,6 +101,7 @@ summary : Summary
 
 ROLLBACK = f"""{PREFLIGHT}\
 [cutover]
+{TAKE}\
 cutover : Stop, copy what changed and verify it, put the new code in place, set the flag, start
 cutover : Copy loaded by the app's own code
 cutover : Held before the stop
