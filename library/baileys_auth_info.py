@@ -64,10 +64,10 @@ companies:
       sample: {"present": true, "count": 337, "by_type": {"creds": 1, "session": 40}, "leftovers": [],
               "identity": "5f0c", "digest": "1b2e"}
     database:
-      description: The same of the rows; those past their expiry, and the key types that have one. Null without a
-        database.
+      description: The same of the rows; those past their expiry, for how many seconds the longest, and the key types
+        that have one. Null without a database.
       type: dict
-      sample: {"present": true, "count": 75, "by_type": {"session": 40}, "expired": 0,
+      sample: {"present": true, "count": 75, "by_type": {"session": 40}, "expired": 0, "expired_for": 0.0,
               "expiring_types": ["lid-mapping"],
                "identity": "5f0c", "digest": "1b2e"}
     manifest:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.node_host import logs
+from ansible.module_utils.node_host.log_rates import Usual
 from ansible.module_utils.node_host.problems import HostError
 
 DOCUMENTATION = r"""
@@ -70,6 +71,10 @@ options:
         description: Only in files of this stream.
         type: str
         choices: [out, err]
+      forgivable:
+        description: With O(compare_before), whether it is forgiven where it is no more frequent than before.
+        type: bool
+        default: true
   forbidden:
     description: What must not be seen.
     type: list
@@ -84,6 +89,14 @@ options:
     description: Seconds to go on looking for forbidden lines afterwards.
     type: float
     default: 2
+  compare_before:
+    description:
+      - Compare forbidden lines with how often they were written before the mark, so that what was there already is not
+        blamed on what happened at the mark. Those that were as frequent come back as RV(usual) and do not fail.
+      - The rate comes from the last 4 MiB before the mark, by the times in the lines, else by the age of the file.
+        Where neither tells, nothing is forgiven.
+    type: bool
+    default: false
   report_only:
     description: Do not fail on what is missing or forbidden. The caller judges by RV(missing), RV(forbidden_found).
     type: bool
@@ -155,6 +168,12 @@ forbidden_found:
   type: list
   elements: dict
   contains: *line
+usual:
+  description: Names of forbidden patterns that were written, but no more often than before the mark.
+  returned: O(state=matched)
+  type: list
+  elements: str
+  sample: []
 missing:
   description: Names of expected patterns that were not seen.
   returned: O(state=matched)
@@ -213,6 +232,7 @@ PATTERN = {
     "name": {"type": "str"},
     "process": {"type": "str"},
     "stream": STREAM,
+    "forgivable": {"type": "bool", "default": True},
 }
 FILE = {"path": {"type": "path", "required": True}, "process": {"type": "str"}, "stream": STREAM}
 
@@ -228,6 +248,7 @@ def main():
             "forbidden": {"type": "list", "elements": "dict", "default": [], "options": PATTERN},
             "timeout": {"type": "float", "default": 30},
             "settle": {"type": "float", "default": 2},
+            "compare_before": {"type": "bool", "default": False},
             "report_only": {"type": "bool", "default": False},
         },
         required_if=[("state", "marked", ["files"]), ("state", "matched", ["mark"])],
@@ -238,12 +259,15 @@ def main():
         if params["state"] == "marked":
             marks = [logs.mark(file, params["from_start"]) for file in params["files"]]
             module.exit_json(changed=False, mark=marks)
+        forbidden = logs.patterns(params["forbidden"])
+        usual = Usual(params["mark"], forbidden) if params["compare_before"] else None
         seen = logs.watch(
             params["mark"],
             logs.patterns(params["expected"]),
-            logs.patterns(params["forbidden"]),
+            forbidden,
             0 if once else params["timeout"],
             0 if once else params["settle"],
+            **({"allowed": usual.allows} if usual else {}),
         )
     except HostError as error:
         module.fail_json(msg=str(error), problems=error.as_dicts())

@@ -190,6 +190,7 @@ def _rows(database: Database, company: str, rows: dict[Key, Row]) -> dict[str, A
         "count": sum(key != CREDS for key in rows),
         "by_type": count_by_type([key for key in rows if key != CREDS]),
         "expired": sum(expiry <= now for expiry in expiring),
+        "expired_for": round(max(0.0, now - min(expiring, default=now)), 1),
         "expiring_types": sorted({key.type for key, row in rows.items() if row.expires_at is not None}),
         "identity": database.identity(company) if CREDS in rows else None,
         "digest": set_digest({key: row.digest for key, row in rows.items()}),

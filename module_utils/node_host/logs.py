@@ -1,6 +1,6 @@
 """Log files: remember where they end, then read only what was written since, across rotation.
 
-A mark is plain data: ``{path, process, stream, inode, offset, fingerprint}``. The fingerprint is a digest of
+A mark is plain data: ``{path, process, stream, inode, offset, fingerprint, at}``. The fingerprint is a digest of
 the bytes just before the offset: it tells a file that was emptied and has grown again (copytruncate) from one
 that only grew, and finds the rotated copy that holds the lines in between.
 """
@@ -76,6 +76,7 @@ class Pattern:
     regex: re.Pattern[str] | None = None
     process: str | None = None  # only in this process's files
     stream: str | None = None  # only in files of this stream: out or err
+    forgivable: bool = True  # where it was written before as well, as often may be forgiven
 
     def applies(self, source: dict[str, Any]) -> bool:
         return self.process in (None, source.get("process")) and self.stream in (None, source.get("stream"))
@@ -86,7 +87,9 @@ class Pattern:
 
 
 def patterns(items: Iterable[dict[str, Any]]) -> list[Pattern]:
-    """Patterns from data: ``{text | regex, name (default: the text), process?, stream?}``. LogError: all bad ones."""
+    """Patterns from data: ``{text | regex, name (default: the text), process?, stream?, forgivable?}``.
+
+    LogError: all bad ones."""
     made, problems = [], []
     for item in items:
         text, regex = item.get("text"), item.get("regex")
@@ -104,7 +107,8 @@ def patterns(items: Iterable[dict[str, Any]]) -> list[Pattern]:
         if fault:
             problems.append(Problem("log_pattern", f"pattern {name}", fault, "Correct the pattern"))
         else:
-            made.append(Pattern(name, wanted, compiled, item.get("process"), item.get("stream")))
+            forgivable = item.get("forgivable") is not False
+            made.append(Pattern(name, wanted, compiled, item.get("process"), item.get("stream"), forgivable))
     if problems:
         raise LogError(*problems)
     return made
@@ -122,6 +126,7 @@ def mark(source: dict[str, Any], at_start: bool = False) -> dict[str, Any]:
         "inode": None,
         "offset": 0,
         "fingerprint": None,
+        "at": time.time(),
     }
     with suppress(FileNotFoundError), open(spot["path"], "rb") as file:
         status = os.fstat(file.fileno())
@@ -178,7 +183,8 @@ class Tail:
 
     def mark(self) -> dict[str, Any]:
         """Where the next pass has to go on: behind the last whole line."""
-        spot = {**self.source, "inode": self._inode, "offset": self._offset - len(self._rest), "fingerprint": None}
+        offset = self._offset - len(self._rest)
+        spot = {**self.source, "inode": self._inode, "offset": offset, "fingerprint": None, "at": time.time()}
         if self._file:
             spot["fingerprint"] = _fingerprint(self._file, spot["offset"])
         elif spot["offset"] == self._offset:
@@ -239,25 +245,14 @@ class Tail:
 
     def _from_copy(self) -> Iterator[str]:
         """The lines after the offset in the rotated copies: the one that holds our place, then all younger ones."""
-        offset, fingerprint, inode = self._offset, self._fingerprint, self._inode
-        copies = []
-        stem = self._path.name.partition(".")[0]
-        for path in self._path.parent.glob(f"{glob_escape(stem)}*"):
-            with suppress(OSError):
-                if path.is_file() and path.name != self._path.name and _is_copy(path.name, self._path.name):
-                    copies.append((path.stat().st_mtime_ns, path))
-        place = None
-        for position, (_, path) in enumerate(sorted(copies, reverse=True)):
-            with suppress(OSError, EOFError), _open_copy(path) as file:
-                same = path.stat().st_ino == inode if not fingerprint else _fingerprint(file, offset) == fingerprint
-                if same:
-                    place = position
-                    break
+        offset = self._offset
+        copies = _copies(self._path)
+        place = _place(copies, self._inode, offset, self._fingerprint)
         if place is None:
             self.gap = True
             return
-        for _, path in reversed(sorted(copies, reverse=True)[: place + 1]):
-            with suppress(OSError, EOFError), _open_copy(path) as file:
+        for path in reversed(copies[: place + 1]):
+            with suppress(OSError, EOFError), open_copy(path) as file:
                 self._offset = offset
                 yield from self._drain(file, last=True)
             offset = 0
@@ -282,6 +277,36 @@ class Tail:
             self._rest = b""
 
 
+def holding(mark: dict[str, Any]) -> Path | None:
+    """The file that holds the bytes before a mark: the marked one, or the copy that rotation made of it."""
+    path, offset, fingerprint = Path(str(mark["path"])), int(mark["offset"] or 0), mark["fingerprint"]
+    with suppress(OSError), open(path, "rb") as file:
+        if os.fstat(file.fileno()).st_ino == mark["inode"] and _fingerprint(file, offset) == fingerprint:
+            return path
+    copies = _copies(path)
+    place = _place(copies, mark["inode"], offset, fingerprint)
+    return None if place is None else copies[place]
+
+
+def _copies(path: Path) -> list[Path]:
+    """The rotated copies of a log, the youngest first."""
+    found = []
+    for copy in path.parent.glob(f"{glob_escape(path.name.partition('.')[0])}*"):
+        with suppress(OSError):
+            if copy.is_file() and copy.name != path.name and _is_copy(copy.name, path.name):
+                found.append((copy.stat().st_mtime_ns, copy))
+    return [copy for _, copy in sorted(found, reverse=True)]
+
+
+def _place(copies: Sequence[Path], inode: int | None, offset: int, fingerprint: str | None) -> int | None:
+    """Which of the copies holds this place."""
+    for position, path in enumerate(copies):
+        with suppress(OSError, EOFError), open_copy(path) as file:
+            if path.stat().st_ino == inode if not fingerprint else _fingerprint(file, offset) == fingerprint:
+                return position
+    return None
+
+
 def glob_escape(text: str) -> str:
     return re.sub(r"([*?[])", r"[\1]", text)
 
@@ -294,7 +319,8 @@ def _is_copy(name: str, original: str) -> bool:
     return bool(stem) and bool(re.fullmatch(rf"{stem}[-_.]{{1,2}}[0-9][0-9T_:-]*\.{suffix}(\.gz)?", name))
 
 
-def _open_copy(path: Path) -> BinaryIO:
+def open_copy(path: Path) -> BinaryIO:
+    """A log file as it was before it was rotated."""
     return gzip.open(path, "rb") if path.suffix == ".gz" else open(path, "rb")  # type: ignore[return-value]
 
 
@@ -324,6 +350,7 @@ class Result:
     found: list[dict[str, Any]] = field(default_factory=list)
     forbidden: list[dict[str, Any]] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
+    usual: list[str] = field(default_factory=list)  # forbidden ones that came no more often than before the mark
     counts: dict[str, int] = field(default_factory=dict)
     lines: int = 0
     last_error_lines: list[dict[str, Any]] = field(default_factory=list)
@@ -374,11 +401,13 @@ def watch(
     interval: float = 0.2,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
+    allowed: Callable[[Pattern, float], int] = lambda _pattern, _seconds: 0,
 ) -> Result:
     """Read what was written since the marks until every expected pattern was seen, at most ``timeout`` seconds;
     then look ``settle`` seconds longer for forbidden ones. With both 0 it is one pass.
 
     A forbidden line ends the wait for what is still missing (it seldom comes after one), not the settling.
+    ``allowed``: how many lines of a pattern are no more than usual in so many seconds; asked only where some came.
     """
     tails = [Tail(spot) for spot in marks]
     result, begin = Result(), clock()
@@ -419,9 +448,16 @@ def watch(
     def missing() -> list[str]:
         return [pattern.name for pattern in expected if not result.counts[pattern.name]]
 
+    marked_at = min((float(spot["at"]) for spot in marks if spot.get("at")), default=time.time())
+
+    def blamed() -> set[str]:
+        seconds = time.time() - marked_at
+        came = [(pattern, result.counts[pattern.name]) for pattern in forbidden if result.counts[pattern.name]]
+        return {pattern.name for pattern, count in came if count > allowed(pattern, seconds)}
+
     try:
         read()
-        while missing() and not result.forbidden and clock() - begin < timeout:
+        while missing() and not blamed() and clock() - begin < timeout:
             sleep(min(interval, max(0.0, timeout - (clock() - begin))))
             read()
         end = clock() + settle
@@ -440,6 +476,8 @@ def watch(
             tail.close()
 
     result.missing = missing()
+    result.usual = sorted({pattern.name for pattern in forbidden if result.counts[pattern.name]} - blamed())
+    result.forbidden = [each for each in result.forbidden if each["name"] not in result.usual]
     result.gaps = [str(tail.source["path"]) for tail in tails if tail.gap]
     result.unwatched = [
         pattern.name for pattern in (*expected, *forbidden) if not any(pattern.applies(tail.source) for tail in tails)

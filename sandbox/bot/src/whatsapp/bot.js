@@ -159,6 +159,7 @@ export class Bot {
       return;
     }
     connection.send(ack(stanza));
+    console.log(`📥 Message received by company ${this.companyId}`);
     const { chat, author, message } = received;
     const pn = author.endsWith('lid') ? await this.#party.repository.lidMapping.getPNForLID(author) : author;
     for (const jid of [author, pn].filter(Boolean)) this.#responses.set(jidDecode(jid).user, textOf(message));
@@ -173,6 +174,7 @@ export class Bot {
       : await this.#party.compose(jid, content);
     this.#remember(node.attrs.id, { jid, content });
     this.#connection.send(node);
+    console.log(`📤 Message sent by company ${this.companyId}`);
     return node.attrs.id;
   }
 

@@ -1,0 +1,131 @@
+"""The controller's side of the ledger: its key, its anchor for each host, and its clock.
+
+All of it lies in one folder of the controller, 0700. The key is made at the first pass. Who loses the folder loses the
+proof: the ledgers cannot be checked any more, and the seven days begin anew.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+
+from ..baileys_auth.durable import make_folder, replace_file
+from ..node_host.problems import HostError, Problem
+from . import ledger
+from .ledger import Anchor, Chain, Entry
+
+REAL, SANDBOX = "real", "sandbox"
+
+
+class Keeper:
+    """The key and one host's anchor. `key`: from a vault; without one, the folder's own."""
+
+    def __init__(self, folder: Path, host: str, key: str | None = None) -> None:
+        self._folder, self.host = folder, host
+        self._anchor = folder / f"{re.sub(r'[^A-Za-z0-9_.-]', '_', host)}.json"
+        self._given = key
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """One pass of this host at a time on this controller."""
+        make_folder(self._folder)
+        descriptor = os.open(self._folder / f"{self._anchor.stem}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+        except BlockingIOError:
+            raise HostError(
+                Problem(
+                    "pass_under_way",
+                    f"monitor of {self.host}",
+                    "another pass is under way on this controller",
+                    "It ends by itself within a minute; run again then",
+                )
+            ) from None
+        finally:
+            os.close(descriptor)
+
+    def key(self, *, make: bool) -> bytes:
+        """The key. `make`: where there is none yet. Raises HostError where there is none and none may be made."""
+        if self._given:
+            return self._given.encode("utf-8")
+        path = self._folder / "key"
+        try:
+            return bytes.fromhex(path.read_text("ascii"))
+        except FileNotFoundError:
+            if not make:
+                raise HostError(
+                    Problem(
+                        "ledger_no_key",
+                        str(path),
+                        "this controller has no key, so it cannot tell whether the ledger is genuine",
+                        "Run on the controller that runs monitor.yml, or give its key: monitor_key, in the vault",
+                    )
+                ) from None
+        make_folder(self._folder)
+        made = secrets.token_bytes(32)
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        except FileExistsError:  # another host's pass was quicker
+            return self.key(make=False)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(made.hex())
+            file.flush()
+            os.fsync(file.fileno())
+        return made
+
+    def anchor(self) -> Anchor | None:
+        try:
+            return Anchor(**json.loads(self._anchor.read_bytes()))
+        except FileNotFoundError:
+            return None
+        except (ValueError, TypeError):
+            raise HostError(
+                Problem(
+                    "ledger_anchor",
+                    str(self._anchor),
+                    "it is damaged",
+                    "Move it aside; the next pass takes the ledger as it is, and says so in it",
+                )
+            ) from None
+
+    def read(self, text: str, *, make: bool = False) -> Chain:
+        where = f"{self.host}: .auth-state/ledger.jsonl"
+        return ledger.read(text, self.key(make=make), self.host, self.anchor(), where)
+
+    def seal(self, entry: Entry, chain: Chain, *, renew: bool = False) -> str:
+        """The next line. The anchor knows of it before it can be on the target. `renew`: it begins a new ledger."""
+        begin = Chain() if renew else chain
+        line = ledger.seal({**entry, "host": self.host}, self.key(make=True), begin)
+        self._write(Anchor(begin.count, begin.last, line))
+        return line
+
+    def written(self, line: str) -> None:
+        """The line is on the target's disk."""
+        self._write(Anchor(json.loads(line)["number"], ledger.digest(line), None))
+
+    def _write(self, anchor: Anchor) -> None:
+        replace_file(self._anchor, [json.dumps(anchor.as_dict()).encode() + b"\n"])
+
+
+def now(inventories: list[str], project: Path, app_dir: str, transport: str) -> tuple[datetime, str]:
+    """(the time, which clock it is from).
+
+    It is the real one, and no variable changes that. Only in a sandbox that is on this very machine, and that is
+    reached through the sandbox's inventory alone, a file `clock` beside the app moves it, by its seconds; what was
+    sealed with it says so and counts for nothing elsewhere.
+    """
+    here, folder = datetime.now(timezone.utc), Path(app_dir).parent
+    sandbox = project / "inventory" / "sandbox"
+    only = len(inventories) == 1 and os.path.realpath(inventories[0]) == os.path.realpath(sandbox)
+    if only and transport == "local" and (folder / "ports.json").is_file() and (folder / "clock").is_file():
+        seconds = float((folder / "clock").read_text("ascii"))
+        return datetime.fromtimestamp(here.timestamp() + seconds, timezone.utc), SANDBOX
+    return here, REAL

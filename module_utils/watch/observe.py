@@ -1,0 +1,191 @@
+"""One look at a bot that runs on the database: processes, logs, database, files. Reads; writes nothing."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ..baileys_auth import info
+from ..baileys_auth.authority import DATABASE
+from ..baileys_auth.database import Database, connect, refusal
+from ..baileys_auth.transfer import Settings
+from ..cutover import health
+from ..cutover.journal import Journal
+from ..node_host import dotenv, log_rates, logs, pm2_states
+from ..node_host.mask import mask_value
+from ..node_host.problems import HostError, Problem
+
+LEDGER = "ledger.jsonl"
+_PINGS = 3
+_SHOWN = 12  # forbidden lines kept of one pass
+Seen = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to look at. `counted`: patterns whose lines are counted, by what they are counted as."""
+
+    settings: Settings
+    companies: list[str]
+    conninfo: str | None
+    schema: str
+    env_file: str
+    flag: str
+    processes: pm2_states.Wanted
+    health_url: str | None
+    forbidden: Sequence[logs.Pattern]
+    counted: Sequence[logs.Pattern]
+    excluded: set[str] = field(default_factory=set)
+
+
+def observe(wanted: Wanted) -> tuple[Seen, str]:
+    """(what is seen, the ledger's text). The last line of it says from where on logs are new; others check its seal."""
+    path = wanted.settings.state_dir / LEDGER
+    text = path.read_text("utf-8", "replace") if path.exists() else ""
+    cut_over = last_cut_over(Journal(wanted.settings.state_dir))
+    before = _last_pass(text)
+    problems: list[Problem] = []
+    processes = _processes(wanted, problems)
+    database, report = _database(wanted, problems)
+    problems += report.problems
+    value, _count = dotenv.effective(wanted.env_file, wanted.flag)
+    log_lines = _logs(wanted, processes, before, cut_over)
+    stores = {facts["authority"]["store"] for facts in report.companies.values()}
+    seen: Seen = {
+        "run": cut_over["run"],
+        "since": {company: facts["authority"]["since"] for company, facts in report.companies.items()},
+        "store": "files" if stores == {"files"} else DATABASE,
+        "flag": (value or "").strip().lower()[:20],
+        "processes": processes,
+        "health": _health(wanted.health_url),
+        "logs": log_lines,
+        "messages": {name: log_lines["counts"].get(name, 0) for name in ("sent", "received")},
+        "database": database,
+        "companies": {company: _company(facts) for company, facts in report.companies.items()},
+        # The rest holds counts, digests and places in logs; the lines of logs are masked where they are read.
+        "problems": mask_value([problem.as_dict() for problem in problems]),
+    }
+    return seen, text
+
+
+def last_cut_over(journal: Journal) -> dict[str, Any]:
+    """The run that brought the app where it is, by the journal: `run`, `at`, and where the logs ended (`mark`)."""
+    found: dict[str, Any] = {"run": None, "at": None, "mark": []}
+    for entry in journal.entries():
+        if entry["event"] == "end" and entry.get("outcome") == "done":
+            found = {"run": entry["run"], "at": entry["at"], "mark": entry.get("answer", {}).get("mark", [])}
+    return found
+
+
+def _last_pass(ledger: str) -> dict[str, Any] | None:
+    for line in reversed(ledger.splitlines()):
+        with suppress(ValueError, KeyError, TypeError):
+            entry = json.loads(line)
+            if entry["kind"] == "pass":
+                return entry["seen"]
+    return None
+
+
+def _processes(wanted: Wanted, problems: list[Problem]) -> list[dict[str, Any]]:
+    found = pm2_states.look(wanted.processes)
+    problems += [Problem(**problem) for problem in found["problems"]]
+    return [
+        {
+            "name": each["name"],
+            "status": each["status"],
+            "pid": each["pid"],
+            "restarts": each["restart_time"],
+            "uptime_seconds": each["uptime_ms"] // 1000,
+            "memory_bytes": each["memory"],
+            "logs": [
+                {"path": each[f"{stream}_log_path"], "process": each["name"], "stream": stream}
+                for stream in ("out", "err")
+                if each[f"{stream}_log_path"]
+            ],
+        }
+        for each in found["processes"]
+    ]
+
+
+def _logs(
+    wanted: Wanted, processes: Sequence[dict[str, Any]], before: Seen | None, cut_over: dict[str, Any]
+) -> dict[str, Any]:
+    """The lines since the last pass; on the first since the cut-over's stop, else since now."""
+    goes_on = before is not None and before["since"] is not None and before["run"] == cut_over["run"]
+    known = {spot["path"]: spot for spot in (before["logs"]["marks"] if goes_on and before else cut_over["mark"])}
+    sources = {source["path"]: source for each in processes for source in each.pop("logs")}
+    # A file that was not marked is new: all of it. Without any mark, as when nobody cut over here, nothing old counts.
+    marks = [known.get(path) or logs.mark(source, at_start=bool(known)) for path, source in sources.items()]
+    seen = logs.watch(marks, [], [*wanted.forbidden, *wanted.counted])
+    names = {pattern.name for pattern in wanted.forbidden}
+    kept = ("name", "process", "path", "line", "time")
+    shown = [{name: each[name] for name in kept} for each in seen.forbidden if each["name"] in names]
+    return {
+        "lines": seen.lines,
+        "gaps": seen.gaps,
+        "forbidden": {name: count for name, count in seen.counts.items() if name in names and count},
+        "counts": {pattern.name: seen.counts[pattern.name] for pattern in wanted.counted},
+        "shown": shown[:_SHOWN],
+        "marks": seen.marks,
+        "usual": before["logs"]["usual"] if goes_on and before else _usual(wanted.forbidden, cut_over["mark"]),
+    }
+
+
+def _usual(forbidden: Sequence[logs.Pattern], marks: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """How often each forbidden line was written before the cut-over; only those that were."""
+    rates = log_rates.before(marks, [pattern for pattern in forbidden if pattern.forgivable])
+    return {name: asdict(rate) for name, rate in rates.items() if rate.count}
+
+
+def _database(wanted: Wanted, problems: list[Problem]) -> tuple[dict[str, Any], info.Report]:
+    try:
+        if not wanted.conninfo:
+            raise HostError(Problem("conninfo", "database_url", "it is not set", "Set it, in the vault"))
+        begun = time.perf_counter()
+        with connect(wanted.conninfo) as connection:
+            connected = time.perf_counter() - begun
+            pings = []
+            for _ in range(_PINGS):
+                begun = time.perf_counter()
+                connection.execute("SELECT 1").fetchone()
+                pings.append(time.perf_counter() - begun)
+            connection.commit()
+            report = info.inspect(
+                wanted.settings, Database(connection, wanted.schema), wanted.companies, wanted.excluded
+            )
+        milliseconds = round(statistics.median(pings) * 1000, 1)
+        return {"reachable": True, "latency_ms": milliseconds, "connect_ms": round(connected * 1000, 1)}, report
+    except HostError as error:
+        problems += error.problems
+    except Exception as error:  # psycopg's own; any other goes on
+        problems.append(refusal(error, "the database"))
+    report = info.inspect(wanted.settings, None, wanted.companies, wanted.excluded)
+    return {"reachable": False, "latency_ms": None, "connect_ms": None}, report
+
+
+def _health(url: str | None) -> dict[str, Any] | None:
+    if not url:
+        return None
+    said = health.ask(url)
+    kept = ("store", "identity", "connection")
+    companies = {company: {name: facts.get(name) for name in kept} for company, facts in (said or {}).items()}
+    return {"url": mask_value(url), "answers": said is not None, "companies": companies}
+
+
+def _company(facts: dict[str, Any]) -> dict[str, Any]:
+    rows, files = facts["database"] or {}, facts["files"]
+    return {
+        "rows": rows.get("by_type"),
+        "count": rows.get("count"),
+        "present": rows.get("present"),
+        "expired": rows.get("expired", 0),
+        "expired_for": rows.get("expired_for", 0.0),
+        "expiring_types": rows.get("expiring_types", []),
+        "identity": rows.get("identity"),
+        "files": {name: files[name] for name in ("present", "count", "by_type", "digest")},
+    }
