@@ -15,7 +15,7 @@ from ansible.module_utils.testing import patch_module_args
 
 PROJECT = Path(__file__).resolve().parents[1]
 ansible.module_utils.__path__.append(str(PROJECT / "module_utils"))
-sys.path.append(str(PROJECT / "library"))
+sys.path += [str(PROJECT / "library"), str(PROJECT / "plugin_utils")]
 
 
 @pytest.fixture

@@ -139,7 +139,7 @@ def _templates() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals |= {"marks": MARKS, "words": WORDS, "chart": {"width": plot.WIDTH, "height": plot.HEIGHT}}
-    environment.filters |= {"seconds": seconds, "clock": clock, "moment": moment}
+    environment.filters |= {"seconds": seconds, "clock": clock, "moment": moment, "stamp": stamp}
     return environment
 
 
@@ -152,11 +152,22 @@ def seconds(value: float | None) -> str:
     """A duration as it is read: 0.41 s, 12.3 s, 4 min 05 s."""
     if value is None:
         return ""
+    if value < 0.01:
+        return "< 0.01 s"
     if value < 1:
         return f"{value:.2f} s"
     if value < 60:
         return f"{value:.1f} s"
     return f"{int(value // 60)} min {int(value % 60):02} s"
+
+
+def stamp(text: str) -> str:
+    """A time as a machine wrote it, for people; what is no such time stays as it is."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    return f"{at.astimezone(timezone.utc) if at.tzinfo else at:%d %b %Y, %H:%M:%S}"
 
 
 def moment(at: float) -> datetime:

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-STEP, HAND_OVER, CUT_OVER, LOGS = "runbook_step", "runbook_report", "auth_state_cutover", "log_watch"
+STEP, HAND_OVER = "runbook_step", "runbook_report"
+CUT_OVER, LOGS, LOCK = "auth_state_cutover", "log_watch", "auth_state_lock"
 
 # How a task ended.
 OK, CHANGED, SKIPPED, FAILED, UNREACHABLE, RUNNING = "ok", "changed", "skipped", "failed", "unreachable", "running"
@@ -75,7 +76,8 @@ class LogLook:
 
 @dataclass
 class Host:
-    """One host. `awaited`: the runbook's lines still to come, by task; `said`: what the play handed over."""
+    """One host. `awaited`: the runbook's lines still to come, by task; `said`: what the play handed over;
+    `record`: the run's number in the record on that host."""
 
     name: str
     awaited: dict[str, str] = field(default_factory=dict)
@@ -86,6 +88,7 @@ class Host:
     logs: list[LogLook] = field(default_factory=list)
     said: dict[str, Any] = field(default_factory=dict)
     lost: bool = False
+    record: str = ""
 
     @property
     def running(self) -> Task | None:
@@ -112,6 +115,8 @@ class Host:
         if task.action == STEP and task.outcome != FAILED:
             step = result["ansible_facts"]["runbook_steps"][-1]
             self.steps.append(Step(task.name, step["did"], step["outcome"], at))
+        elif task.action == LOCK:
+            self.record = result.get("run") or self.record
         elif task.action == HAND_OVER:
             self.said |= result.get("report") or {}
         elif task.action == CUT_OVER and result.get("steps"):

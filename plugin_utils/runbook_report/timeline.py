@@ -52,6 +52,8 @@ def of_host(host: Host) -> Timeline:
     line = Timeline(round(end - start, 2), ticks=ticks(end - start))
     since = start
     for event, worked in _events(host):
+        if not worked and not line.rows:
+            continue  # what the run is about; the page says it above
         kind = "failed" if isinstance(event, Failure) else "step"
         if kind == "step" and line.rows and line.rows[-1].kind == "step" and not worked:
             line.rows[-1].lines.append(event)
@@ -106,7 +108,7 @@ def of_cut_over(cut: CutOver) -> Timeline:
     line = Timeline(round(sum(seconds), 3), ticks=ticks(sum(seconds)))
     for step, took, since in zip(cut.steps, seconds, [0.0, *accumulate(seconds)], strict=False):
         kind = "freeze" if in_freeze(step["name"], cut) else "step"
-        named = Step(JOURNAL.get(step["name"], step["name"]), step["name"], "done", 0.0)
+        named = Step(JOURNAL.get(step["name"], step["name"]), "", "done", 0.0)
         line.rows.append(Row([named], kind, took, *_place(since, since + took, (0.0, whole))))
     return line
 
@@ -124,4 +126,4 @@ def ticks(seconds: float) -> list[tuple[float, str]]:
     steps = [base * 10**power for power in range(-2, 5) for base in (1, 2, 5)]
     step = next((each for each in steps if seconds / each <= 6), steps[-1])
     marks = [number * step for number in range(int(seconds / step) + 1)]
-    return [(round(mark / seconds * 100, 2), f"{mark:g} s") for mark in marks]
+    return [(round(mark / seconds * 100, 2), f"{mark:g} s") for mark in marks if mark <= seconds * 0.95]

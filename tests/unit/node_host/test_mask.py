@@ -30,6 +30,8 @@ MASKED = [
     ("phone:89686484488 message", "phone:8968***4488 message"),
     ("+4915112345678", "+4915***5678"),
     ("1234567", "12***67"),
+    # Room for a phone number beside the letters: no short commit then.
+    ("a79686484488", "a7968***4488"),
     ("postgresql://bot:p%40ss@db.example:5432/bot?sslmode=require next", "postgresql://*** next"),
     ("postgres://db/bot", "postgres://***"),
     ("redis://:hunter2@localhost:6379/0", "redis://***"),
@@ -59,6 +61,7 @@ KEPT = [
     "pid 123456 port 65535",
     "sha256 " + "3f5a" * 16,
     "commit " + "0a1b2c3d4e" * 4,
+    "4dae84383458",
     "2ec96682-2347-4ee4-8329-191127557411",
     "/opt/ai-admin/node_modules/baileys/lib/Utils/use-multi-file-auth-state.js:42:13",
     "AAAAAK6J",

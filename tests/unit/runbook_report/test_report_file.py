@@ -1,0 +1,48 @@
+"""Where a page goes."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+from runbook_report.file import PageFile
+
+BEGAN = datetime(2026, 11, 24, 22, 40, tzinfo=timezone.utc)
+
+
+def test_it_is_its_owners_alone_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        file = PageFile(tmp_path / "a" / "reports", "playbooks/deploy.yml", BEGAN)
+        file.write("one")
+        file.write("двa")
+    finally:
+        os.umask(before)
+    assert file.path == tmp_path / "a" / "reports" / "2026-11-24T224000Z-deploy.html"
+    assert file.path.read_text(encoding="utf-8") == "двa"
+    assert oct(file.path.stat().st_mode & 0o777) == "0o600"
+    assert oct(file.path.parent.stat().st_mode & 0o777) == "0o700"
+    assert list(file.path.parent.iterdir()) == [file.path]
+
+
+def test_two_runs_of_the_same_second_have_a_page_each(tmp_path: Path) -> None:
+    files = [PageFile(tmp_path, "deploy.yml", BEGAN) for _ in range(3)]
+    for number, file in enumerate(files):
+        file.write(str(number))
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "2026-11-24T224000Z-deploy-2.html",
+        "2026-11-24T224000Z-deploy-3.html",
+        "2026-11-24T224000Z-deploy.html",
+    ]
+    assert [file.path.read_text() for file in files if file.path] == ["0", "1", "2"]
+
+
+def test_no_link_is_written_through(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("whole")
+    (tmp_path / "2026-11-24T224000Z-deploy.part").symlink_to(victim)
+    with pytest.raises(OSError, match="symbolic"):
+        PageFile(tmp_path, "deploy.yml", BEGAN).write("x")
+    assert victim.read_text() == "whole"
