@@ -118,11 +118,16 @@ class Backups:
     def keep(self, made: Backup, newest: Backup | None, keep: int) -> tuple[Backup, bool]:
         """(the newest backup, whether it is `made`): one that holds the same as the newest before is not kept."""
         if newest is not None and made.digest == newest.digest and self.intact(newest):
-            self._delete(made.archive)
+            self.remove(made.archive)
             return newest, False
         for backup in self.list()[: -max(keep, 1)]:
-            self._delete(backup.archive)
+            self.remove(backup.archive)
         return made, True
+
+    def expired(self, keep: int, before: datetime) -> list[str]:
+        """The archives that are older than that, but for the newest `keep`."""
+        older = self.list()[: -max(keep, 1)]
+        return [each.archive for each in older if datetime.fromisoformat(each.created) < before]
 
     def intact(self, backup: Backup) -> bool:
         """Whether the archive is still what was read back when it was made."""
@@ -170,7 +175,8 @@ class Backups:
                 )
             )
 
-    def _delete(self, name: str) -> None:
+    def remove(self, name: str) -> None:
+        """One archive and its summary; the summary first, for an archive without it does not count."""
         remove(_summary(self.folder / name))
         remove(self.folder / name)
 

@@ -112,6 +112,7 @@ class Keeper:
         self._write(Anchor(json.loads(line)["number"], ledger.digest(line), None))
 
     def _write(self, anchor: Anchor) -> None:
+        make_folder(self._folder)
         replace_file(self._anchor, [json.dumps(anchor.as_dict()).encode() + b"\n"])
 
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from ..baileys_auth import info
@@ -45,8 +46,7 @@ class Wanted:
 
 def observe(wanted: Wanted) -> tuple[Seen, str]:
     """(what is seen, the ledger's text). The last line of it says from where on logs are new; others check its seal."""
-    path = wanted.settings.state_dir / LEDGER
-    text = path.read_text("utf-8", "replace") if path.exists() else ""
+    text = read_ledger(wanted.settings.state_dir)
     cut_over = last_cut_over(Journal(wanted.settings.state_dir))
     before = _last_pass(text)
     problems: list[Problem] = []
@@ -71,6 +71,17 @@ def observe(wanted: Wanted) -> tuple[Seen, str]:
         "problems": mask_value([problem.as_dict() for problem in problems]),
     }
     return seen, text
+
+
+def read_ledger(state_dir: Path) -> str:
+    """The ledger's text, empty where there is none."""
+    path = state_dir / LEDGER
+    return path.read_text("utf-8", "replace") if path.exists() else ""
+
+
+def last_run(state_dir: Path) -> str | None:
+    """The id of the last cut-over that went through, by the journal."""
+    return last_cut_over(Journal(state_dir))["run"]
 
 
 def last_cut_over(journal: Journal) -> dict[str, Any]:

@@ -1,18 +1,26 @@
-"""What the module auth_state_watch does with its options."""
+"""What the modules auth_state_watch and auth_state_cleanup do with their options."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..baileys_auth import arguments
+from ..baileys_auth import arguments, info
+from ..baileys_auth.archive import Backups
+from ..baileys_auth.authority import StateFile, latest
+from ..baileys_auth.database import Database
+from ..baileys_auth.errors import AuthStateError, Problem
+from ..baileys_auth.manifest import ManifestStore
+from ..baileys_auth.transfer import Settings
 from ..node_host import logs
 from ..node_host.pm2_states import Wanted as Processes
-from . import observe
+from . import cleanup, observe, whole
 
 
 def look(instance: AnsibleModule) -> dict[str, Any]:
+    """auth_state_watch."""
     params = instance.params
     counted = [
         {**pattern, "name": name} for name in ("cleanup", "sent", "received", "unlinked") for pattern in params[name]
@@ -38,3 +46,55 @@ def look(instance: AnsibleModule) -> dict[str, Any]:
         )
     )
     return {"seen": seen, "ledger": ledger}
+
+
+def clean(instance: AnsibleModule) -> dict[str, Any]:
+    """auth_state_cleanup: the plan, or its execution."""
+    params = instance.params
+    settings = arguments.settings(params, check_mode=True)
+    companies = arguments.companies(params)
+    rules = cleanup.Rules(params["scope"], params["backup_keep"], params["backup_days"])
+    if not params["conninfo"]:
+        raise AuthStateError(Problem("conninfo", "conninfo", "without the database nothing may go", "Set database_url"))
+    with arguments.database(params) as database:
+        plans = cleanup.plan(settings, database, companies, rules)
+        answer: dict[str, Any] = {"plan": cleanup.fingerprint(plans), "companies": cleanup.facts(plans)}
+        wanted = any(each.files or each.backups for each in plans.values())
+        if params["state"] == "cleaned" and answer["plan"] != params["plan"]:
+            raise AuthStateError(
+                Problem(
+                    "plan_changed", str(settings.sessions_dir), "it is not what was listed a moment ago", "Run again"
+                )
+            )
+        if params["state"] == "cleaned" and wanted and not instance.check_mode:
+            answer |= _delete(settings, database, plans, params["backup_keep"])
+        answer |= {"changed": wanted, "files": _files(settings, database, companies)}
+        answer["since"] = {company: _since(settings, database, company) for company in companies}
+    return answer | {"ledger": observe.read_ledger(settings.state_dir), "run": observe.last_run(settings.state_dir)}
+
+
+def _delete(settings: Settings, database: Database, plans: dict[str, cleanup.CompanyPlan], keep: int) -> dict[str, Any]:
+    """First the archive of everything, and of each whole login one that rollback.yml takes; then the planned files."""
+    archive = whole.archive(settings.sessions_dir, settings.backup_dir, "sessions")
+    backups, gone = {}, 0
+    for company, planned in plans.items():
+        with suppress(AuthStateError):  # no whole login any more: it is in the archive of everything
+            known = ManifestStore(settings.state_dir).load(company)
+            made, _ = Backups(settings.backup_dir, company).create(
+                settings.folder(company), settings.names, settings.now, known, keep + len(planned.backups)
+            )
+            backups[company] = made.archive
+        gone += cleanup.delete(settings, database, company, planned)
+    return {"archive": str(archive), "backups": backups, "deleted": gone}
+
+
+def _files(settings: Settings, database: Database, companies: list[str]) -> dict[str, Any]:
+    found = info.inspect(settings, database, companies, set()).companies
+    kept = ("present", "count", "by_type", "digest")
+    return {company: {name: facts["files"][name] for name in kept} for company, facts in found.items()}
+
+
+def _since(settings: Settings, database: Database, company: str) -> str | None:
+    with database.transaction(snapshot=True):
+        record = latest(database.record(company), StateFile(settings.state_dir).record(company))
+    return record.since if record else None

@@ -97,3 +97,32 @@ def test_a_bad_pattern_is_named(run_module: Callable[..., dict[str, Any]], mark:
     result = run_module("log_watch", state="matched", mark=mark, expected=[{"regex": "("}])
     assert result["failed"]
     assert result["problems"][0]["code"] == "log_pattern"
+
+
+def watched(run_module: Callable[..., dict[str, Any]], log: Path, lines: int, **more: Any) -> dict[str, Any]:
+    """So many forbidden lines after the mark, in a log that is as it is."""
+    mark = run_module("log_watch", state="marked", files=[{"path": str(log)}])["mark"]
+    with open(log, "a") as file:
+        file.write("Error: Bad MAC\n" * lines)
+    return run_module("log_watch", state="matched", mark=mark, forbidden=FORBIDDEN, timeout=0, settle=0, **more)
+
+
+def test_an_app_that_was_noisy_is_not_blamed_on_what_came_after(
+    run_module: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    log = tmp_path / "w-out.log"
+    log.write_text("".join(f"2026-11-{day:02}T{hour:02}:00:00 Bad MAC\n" for day in (1, 2) for hour in range(24)))
+    result = watched(run_module, log, 1, compare_before=True)
+    assert not result.get("failed")
+    assert (result["usual"], result["forbidden_found"]) == (["stale ratchet"], [])
+    # More than usual, or not compared: blamed.
+    assert watched(run_module, log, 40, compare_before=True)["problems"][0]["code"] == "log_forbidden"
+    assert watched(run_module, log, 1)["problems"][0]["code"] == "log_forbidden"
+
+
+def test_an_app_that_was_quiet_is_blamed_for_one_line(
+    run_module: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    log = tmp_path / "w-out.log"
+    log.write_text("2026-11-01T00:00:00 fine\n2026-11-02T00:00:00 fine\n")
+    assert watched(run_module, log, 1, compare_before=True)["problems"][0]["code"] == "log_forbidden"
