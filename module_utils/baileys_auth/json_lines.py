@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from .durable import make_folder, own_like, sync_folder
+from .durable import make_folder, own_like, sync_folder, write_all
 
 
 def append(path: Path, facts: Mapping[str, Any]) -> None:
@@ -20,8 +20,10 @@ def append(path: Path, facts: Mapping[str, Any]) -> None:
         own_like(descriptor, path.parent)
         # A newline first where a killed run left half a line.
         lead = b"" if _ends_whole(path) else b"\n"
-        os.write(descriptor, lead + json.dumps(facts).encode() + b"\n")
+        write_all(descriptor, lead + json.dumps(facts).encode() + b"\n")
         os.fsync(descriptor)
+    except OSError as error:  # that of a descriptor does not say which file
+        raise OSError(error.errno, error.strerror, str(path)) from None
     finally:
         os.close(descriptor)
     if is_new:

@@ -2,36 +2,40 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 
-def run(work: Callable[[], None], ended: Callable[[], bool], poll: float = 0.02) -> None:
-    """Do `work` in a process of its own session, and wait for it.
+def run(work: Callable[[], dict[str, Any]]) -> dict[str, Any] | None:
+    """Do `work` in a process of its own session; its answer, or None when that process was killed.
 
-    Returns when the process has ended. When this process is killed meanwhile, the other one goes on. `ended` says
-    whether the work came to its end, for a process that is not this one's child any more.
+    When this process is killed meanwhile, the other one goes on.
     """
     sys.stdout.flush()
+    reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
+        os.close(reading)
         _become_independent()
-        status = 1
         with suppress(Exception):
-            work()
-            status = 0
-        os._exit(status)
-    while True:
-        pid, _status = os.waitpid(child, os.WNOHANG)
-        if pid or ended():
-            with suppress(ChildProcessError):
-                os.waitpid(child, 0)
-            return
-        time.sleep(poll)
+            answer = json.dumps(work()).encode()
+            with os.fdopen(writing, "wb") as pipe:
+                pipe.write(answer)
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        answer = pipe.read()
+    with suppress(ChildProcessError):
+        os.waitpid(child, 0)
+    try:
+        return json.loads(answer)
+    except ValueError:
+        return None
 
 
 def _become_independent() -> None:

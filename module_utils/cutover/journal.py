@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -58,6 +59,11 @@ class Journal:
         now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
         json_lines.append(self.path, {"run": run_id, "at": now, "event": event, **facts})
 
+    def note(self, run_id: str, event: str, **facts: Any) -> None:
+        """One line if it can be written: on the way back the app does not stay down for it."""
+        with suppress(OSError):
+            self.write(run_id, event, **facts)
+
     def entries(self, run_id: str | None = None) -> Iterator[dict[str, Any]]:
         """Every whole line, of one run or of all."""
         return (entry for entry in json_lines.read(self.path) if run_id in (None, entry.get("run")))
@@ -81,6 +87,16 @@ class Journal:
         """The last run, when it has no end."""
         run = self.last()
         return run if run is not None and run.end is None else None
+
+    def killed(self) -> Problem:
+        """What to say where the run was killed while its caller lives."""
+        run = self.unfinished()
+        return Problem(
+            "cutover_killed",
+            str(self.path),
+            f"the cut-over was {run.cut_off() if run else 'killed before it began'}",
+            "Run the same command again: it reads the journal and brings the app to a whole state",
+        )
 
     def under_way(self) -> Problem:
         """What to say where a run of this host still goes on."""

@@ -20,7 +20,7 @@ from ..baileys_auth.run import describe
 from ..baileys_auth.to_database import ToDatabase
 from ..baileys_auth.to_files import ToFiles
 from ..node_host.pm2_states import Wanted
-from ..node_host.problems import HostError
+from ..node_host.problems import HostError, Problem
 from . import detached, prepare
 from .journal import Journal
 from .release import Release
@@ -42,18 +42,23 @@ def carry_out(instance: AnsibleModule) -> Answer:
     run_id = secrets.token_hex(6)
     begun = _facts(plan)
 
-    def work() -> None:
-        with _alone(plan.settings.state_dir):
-            journal.begin(run_id, begun)
-            _run(plan, journal, run_id)
+    def work() -> Answer:
+        try:
+            with _alone(plan.settings.state_dir):
+                journal.begin(run_id, begun)
+                return _run(plan, journal, run_id)
+        except BlockingIOError:
+            problems = [journal.under_way()]
+        except Exception as error:
+            problems = problems_of(error)
+        return {"problems": [each.as_dict() for each in problems], "failed": True, "changed": False}
 
     _load_everything()
-    detached.run(work, lambda: _end(journal, run_id) is not None)
-    end = _end(journal, run_id)
-    if end is None:
-        raise HostError(journal.under_way())
-    answer = {**end["answer"], **rehearsal, "changed": True, "run": run_id, "recovered": recovered}
-    return answer if end["outcome"] == "done" else {**answer, "failed": True}
+    answer = detached.run(work)
+    if answer is None:
+        raise HostError(journal.killed())
+    warnings = [*rehearsal.pop("warnings", []), *answer.get("warnings", [])]
+    return {"changed": True, **answer, **rehearsal, "warnings": warnings, "run": run_id, "recovered": recovered}
 
 
 def recover(journal: Journal, plan: Plan) -> dict[str, Any] | None:
@@ -68,29 +73,41 @@ def recover(journal: Journal, plan: Plan) -> dict[str, Any] | None:
         raise HostError(journal.under_way())
     store = plan.settings.flag_store
     release = _release(run.plan.get("release"))
-    if release is not None and not release.back and store != run.plan["to"]:
-        release.revert()
+    if release is not None and "release" in (run.doing, *run.steps):
+        release.mend()
     journal.write(run.id, "end", outcome="recovered", store=store, answer={})
     return {"run": run.id, "begun_at": run.begun_at, "to": run.plan["to"], "doing": run.doing, "store": store}
 
 
-def _run(plan: Plan, journal: Journal, run_id: str) -> None:
-    """In the process of its own: the steps, and the way back when one fails. Always writes the run's end."""
+def _run(plan: Plan, journal: Journal, run_id: str) -> Answer:
+    """In the process of its own: the steps, and the way back when one fails. The run's end is in the journal then."""
     cut = CutOver(plan, journal, run_id)
     try:
         cut.carry_out()
     except Exception as error:
         problems = problems_of(error)
-        journal.write(run_id, "failed", problems=[each.as_dict() for each in problems])
-        try:
-            outcome, said = "reverted", cut.revert()
-        except Exception as second:
-            outcome, said = "broken", "the way back failed as well"
-            problems = [*problems, *problems_of(second)]
-        answer = {**_answer(cut), "reverted": said, "problems": [each.as_dict() for each in problems]}
-        journal.write(run_id, "end", outcome=outcome, store=cut.outcome.store, answer=answer)
-        return
-    journal.write(run_id, "end", outcome="done", store=plan.to, answer=_answer(cut))
+        journal.note(run_id, "failed", problems=[each.as_dict() for each in problems])
+        outcome, said, more = _bring_back(cut)
+        problems = [each.as_dict() for each in (*problems, *more)]
+        answer = {**_answer(cut), "reverted": said, "problems": problems, "failed": True}
+    else:
+        outcome, answer = "done", _answer(cut)
+    journal.note(run_id, "end", outcome=outcome, store=cut.outcome.store, answer=answer)
+    return answer
+
+
+def _bring_back(cut: CutOver) -> tuple[str, str, list[Problem]]:
+    """(outcome, what was done, what went wrong with it). The app is up at the end of it, if it can be at all."""
+    problems: list[Problem] = []
+    try:
+        return "reverted", cut.revert(), []
+    except Exception as error:
+        problems += problems_of(error)
+    try:
+        return "broken", f"the way back failed as well; {cut.start_as_is()}", problems
+    except Exception as error:
+        problems += problems_of(error)
+    return "broken", "the way back failed as well, and the app is not up", problems
 
 
 def _foretell(plan: Plan) -> Answer:
@@ -121,6 +138,7 @@ def _answer(cut: CutOver) -> Answer:
         "processes": outcome.processes,
         "archives": outcome.archives,
         "saved": outcome.saved,
+        "warnings": outcome.warnings,
         "store": outcome.store,
         "commit": cut.plan.release.commit if cut.plan.release is not None else None,
     }
@@ -182,10 +200,6 @@ def _facts(plan: Plan) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
-
-
-def _end(journal: Journal, run_id: str) -> dict[str, Any] | None:
-    return next((entry for entry in journal.entries(run_id) if entry["event"] == "end"), None)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """The new commit put in place while the app is stopped, and taken back: renames and a fast-forward.
 
-The dependencies were built beside the running app. They go first: were the run killed between the two, the commit
-would still be the old one, and the next run would do both again.
+The dependencies were built beside the running app. They go first and the commit last, so the commit says how far a
+killed run came; and what is kept aside bears the commit that it belongs to.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,23 +61,32 @@ class Release:
         """Forward to the new commit, or (`back`) to the one before."""
         self.revert() if self.back else self.activate()
 
+    def mend(self) -> None:
+        """After a run was killed while it put this in place or took it back: the one commit, whole, or the other."""
+        head = self._git("rev-parse", "HEAD")
+        if head == self.commit_after:
+            self.activate()
+        elif head == self.commit_before:
+            self.revert()
+
     def activate(self) -> None:
-        if self._changed_files():
+        """Again and again with the same result, however far it came before."""
+        if not self.is_current() and self._changed_files():
             self._git("diff", "--binary", f"--output={self.patch}", "HEAD")
             self._git("restore", "--staged", "--worktree", "--source=HEAD", ":/")
+        self._make_room()
         if self.dependencies:
             staged = self.staging / "node_modules"
-            _swap(self._modules, self.aside / "node_modules", staged if staged.exists() else self._parked)
+            _swap(self._modules, self._old, staged if staged.exists() else self._parked)
         if self.commit_after != self.commit_before:
             self._git("merge", "--ff-only", "--quiet", self.commit_after)
         facts = {name: str(value) if isinstance(value, Path) else value for name, value in vars(self).items()}
-        make_folder(self.aside)
         replace_file(self.aside / _FACTS, [json.dumps(facts, indent=1).encode() + b"\n"])
 
     def revert(self) -> None:
         """Take back what `activate` did, however far it came."""
-        if self.dependencies and (self.aside / "node_modules").exists():
-            _swap(self._modules, self._parked, self.aside / "node_modules")
+        if self.dependencies:
+            _swap(self._modules, self._parked, self._old)
         if self.commit_after != self.commit_before and self.is_current():
             # --keep refuses to touch a file that was changed meanwhile.
             self._git("reset", "--keep", self.commit_before)
@@ -87,10 +97,23 @@ class Release:
     def _changed_files(self) -> bool:
         return bool(self._git("status", "--porcelain", "--untracked-files=no"))
 
+    def _make_room(self) -> None:
+        """What earlier releases kept aside goes out of the way, to be removed once the app is up."""
+        make_folder(self.aside)
+        make_folder(self.aside / "outdated")
+        for path in self.aside.glob("node_modules.*"):
+            if path not in (self._old, self._parked):
+                os.rename(path, self.aside / "outdated" / f"{time.time_ns()}")
+
+    @property
+    def _old(self) -> Path:
+        """The dependencies of before."""
+        return self.aside / f"node_modules.{self.commit_before}"
+
     @property
     def _parked(self) -> Path:
         """The new dependencies, once they were taken back."""
-        return self.aside / "node_modules.new"
+        return self.aside / f"node_modules.{self.commit_after}.new"
 
     @property
     def _modules(self) -> Path:

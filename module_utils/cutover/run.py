@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -18,7 +19,7 @@ from ..baileys_auth.to_files import ToFiles
 from ..baileys_auth.transfer import MOVE, Result, Settings, current_authority
 from ..node_host import dotenv, logs, pm2, pm2_states
 from ..node_host.problems import HostError, Problem
-from . import health
+from . import health, torn
 from .journal import Journal
 from .release import Release
 from .rest import Rest
@@ -77,6 +78,7 @@ class Outcome:
     frozen: float = 0.0
     archives: list[str] = field(default_factory=list)
     saved: list[dict[str, Any]] | None = None
+    warnings: list[str] = field(default_factory=list)
 
 
 class CutOver:
@@ -120,15 +122,23 @@ class CutOver:
         if not (self._moves and self._switched()):
             self._undo_release()
             self._start()
+            self._answers(self.store_before)
             return f"the app was started again on the {self.store_before}, as before; the flag was not switched"
         back = CutOver(self.plan.opposite(), self.journal, self.run_id)
         back._identities = self._identities
         for name, do in back.steps():
-            self.journal.write(self.run_id, "doing", step=name, to=back.plan.to)
+            self.journal.note(self.run_id, "doing", step=name, to=back.plan.to)
             (self._undo_release if name == "release" else do)()
-            self.journal.write(self.run_id, "done", step=name, to=back.plan.to)
+            self.journal.note(self.run_id, "done", step=name, to=back.plan.to)
         self.outcome.store = back.plan.to
         return f"what the app wrote meanwhile was copied back, the flag is as before, and it runs on the {back.plan.to}"
+
+    def start_as_is(self) -> str:
+        """The last resort: up on the store that the flag names, which is whole at every step of either way."""
+        self.outcome.store = self.plan.to if self._switched() else other(self.plan.to)
+        self._start()
+        self._answers(self.outcome.store)
+        return f"the app was started on the {self.outcome.store}, as the flag says; its login is whole there"
 
     def _undo_release(self) -> None:
         """The commit of before, with the app stopped, when the new one was begun."""
@@ -150,7 +160,19 @@ class CutOver:
         self._at_rest = Rest(settings.sessions_dir, self.plan.companies, settings.names, stopped["processes"])
 
     def _rest(self) -> None:
+        if self.plan.to == DATABASE and self._moves:
+            self._mend_torn()
         self._at_rest.prove()
+
+    def _mend_torn(self) -> None:
+        """First of all: should a later step fail, the app starts on these files again."""
+        settings = self.plan.settings
+        found = {company: torn.find(settings, company) for company in self.plan.companies}
+        if not any(found.values()):
+            return
+        with self.database(needed=False) as database:
+            for company, files in found.items():
+                self.outcome.warnings += torn.mend(settings, database, company, files)
 
     def _copy(self) -> None:
         if self.plan.to == FILES and self.plan.source == FROM_BACKUP:
@@ -222,14 +244,17 @@ class CutOver:
 
     def _healthy(self) -> None:
         """The app answers on its store; then it is watched until it has been up for a while."""
-        if self.plan.health_url:
-            health.wait(self.plan.health_url, self.plan.to, self._identities, self.plan.health_timeout)
+        self._answers(self.plan.to)
         self.outcome.frozen = round(time.monotonic() - self._frozen_at, 3)
         wanted = replace(self.plan.processes, state="started", window_seconds=self.plan.uptime_seconds)
         self.outcome.processes = pm2_states.carry_out(wanted)["processes"]
         self._flag_is_seen()
         self._mend_saved_list()
         self._at_rest.nobody_else([each["pid"] for each in self.outcome.processes if each["pid"]])
+
+    def _answers(self, store: str) -> None:
+        if self.plan.health_url:
+            health.wait(self.plan.health_url, store, self._identities, self.plan.health_timeout)
 
     def _flag_is_seen(self) -> None:
         """The flag read back from the started processes: dotenv reads .env only for what they do not have already."""
@@ -294,7 +319,9 @@ def problems_of(error: Exception) -> list[Problem]:
         return error.problems
     if isinstance(error, OSError):
         where = str(error.filename or "the disk")
-        return [Problem("system", where, error.strerror or "it failed", "Mend it and run again")]
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        remedy = "Make room there (old backups, `pm2 flush`), then run again" if full else "Mend it and run again"
+        return [Problem("disk_full" if full else "system", where, error.strerror or "it failed", remedy)]
     try:
         return [refusal(error, "the database")]
     except Exception:

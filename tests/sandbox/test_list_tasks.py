@@ -58,7 +58,6 @@ release : Stop when this host has commits that the remote does not have
 release : See whether the lock file has changed
 release : Lay out the commit beside the running app
 release : Install its dependencies there
-release : Remove what an earlier deploy kept aside
 release : Newest code and dependencies ready
 [cutover, migrate, schema]
 auth_state : Apply the SQL migration
@@ -94,6 +93,7 @@ health : Stop when the bot has written to the other store, or a message to none
 health : Database and files checked
 [cutover]
 release : Clear the staging of the new commit
+release : Remove what earlier deploys kept aside
 [always, summary]
 summary : Hand what came of it to the report
 summary : Summary
