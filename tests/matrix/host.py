@@ -1,0 +1,193 @@
+"""The sandbox's host: its journalled run alone, its death, its reboot, and whether its login is whole."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.node_host import procs
+from controller import play
+from driver import COMPANY, FLAG, PROJECT, Sandbox
+
+MODULE = "auth_state_cutover"
+CONTACT = "79001234567"
+Answer = dict[str, Any]
+
+# The module itself, which first writes down what the role handed to it.
+_ARGUMENTS = """
+    from ansible.module_utils.basic import _load_params
+    import json, os
+    with os.fdopen(os.open({path!r}, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as kept:
+        json.dump({{name: value for name, value in _load_params().items() if not name.startswith("_")}}, kept)
+    main()
+"""
+
+
+@dataclass
+class Host:
+    """`arguments`: what the roles hand to the journalled run, by direction."""
+
+    sandbox: Sandbox
+    arguments: dict[str, Answer] = field(default_factory=dict)
+    identity: str = ""
+    strangers: Iterator[str] = field(default_factory=lambda: (f"7900556{number:04d}" for number in range(10_000)))
+
+    # The journalled run alone
+
+    def learn(self) -> None:
+        """Deploy and roll back once, to see what the roles hand to the module. The bot is on its files again."""
+        self.identity = self.sandbox.health()["identity"]
+        project = self.sandbox.root / "tmp" / "project"  # this one, but for that module
+        (project / "library").mkdir(parents=True)
+        for place in ("", "library"):
+            for path in (PROJECT / place).iterdir():
+                if path.name not in ("library", ".git", f"{MODULE}.py"):
+                    (project / place / path.name).symlink_to(path)
+        source = (PROJECT / "library" / f"{MODULE}.py").read_text()
+        start = source.index("    main()\n", source.index("__main__"))
+        for destination, playbook in (("database", "deploy.yml"), ("files", "rollback.yml")):
+            kept = self.sandbox.root / "tmp" / f"{destination}.json"
+            shim = source[:start] + _ARGUMENTS.format(path=str(kept))
+            (project / "library" / f"{MODULE}.py").write_text(shim)
+            played = play(self.sandbox, playbook, project=project)
+            assert played.rc == 0, self.sandbox.outputs[-1][-5000:]
+            arguments = json.loads(kept.read_text())
+            kept.unlink()
+            # Each test brings its own.
+            arguments.pop("release", None)
+            self.arguments[destination] = arguments
+
+    def module(self, name: str, arguments: Answer, *, kill: Answer | None = None) -> Answer | None:
+        """A module's answer; None when it was killed."""
+        process = self.start(name, arguments, kill=kill)
+        output, errors = process.communicate(timeout=300)
+        if kill is not None:
+            assert not output, f"the run was not killed: {output[-3000:]}"
+            return None
+        assert output, errors[-3000:]
+        return json.loads(output)
+
+    def start(self, name: str, arguments: Answer, *, kill: Answer | None = None) -> subprocess.Popen[str]:
+        """A module as a process of its own, as Ansible starts it on a target."""
+        path = f"{self.sandbox.root / 'bin'}:{os.environ['PATH']}"
+        process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("journalled_run.py")), name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"PATH": path},
+            start_new_session=True,
+        )
+        assert process.stdin is not None
+        process.stdin.write(json.dumps({"arguments": arguments, "kill": kill, "pm2_home": str(self.pm2_home)}))
+        process.stdin.close()
+        process.stdin = None
+        return process
+
+    def pre_copy(self) -> Answer:
+        """What deploy.yml copies while the bot runs."""
+        given = self.arguments["database"]
+        names = ("conninfo", "schema", "sessions_dir", "state_dir", "backup_dir", "company_ids", "env_file", "flag")
+        answer = self.module("baileys_auth_state", {"destination": "database", **{name: given[name] for name in names}})
+        assert answer is not None
+        assert not answer.get("failed"), answer
+        return answer
+
+    def cut_over(self, destination: str, *, kill: Answer | None = None, **more: Any) -> Answer | None:
+        """The run alone, as the role calls it; before a cut-over to the database also the copy that precedes it."""
+        if destination == "database" and self.store() == "files":
+            self.pre_copy()
+        return self.module(MODULE, {**self.arguments[destination], **more}, kill=kill)
+
+    def store(self) -> str:
+        """The store that the flag names."""
+        return "database" if self.sandbox.flag_lines() == [f"{FLAG}=true"] else "files"
+
+    def journal(self) -> list[Answer]:
+        return [json.loads(line) for line in (self.sandbox.app / ".auth-state/journal.jsonl").read_text().splitlines()]
+
+    # Its death, and its reboot
+
+    @property
+    def pm2_home(self) -> Path:
+        return self.sandbox.root / "pm2"
+
+    def reboot(self) -> None:
+        """What a host's init does after a power cut: pm2 brings back what was saved."""
+        kill_everything(self.pm2_home)
+        for socket in ("rpc.sock", "pub.sock"):  # /run and the like are empty after a reboot; these would be stale
+            (self.pm2_home / socket).unlink(missing_ok=True)
+        self.sandbox.pm2("resurrect")
+
+    def wait_well(self, seconds: float = 40) -> Answer:
+        """The bot's health, once it is connected."""
+        deadline, health = time.monotonic() + seconds, {}
+        while time.monotonic() < deadline:
+            try:
+                health = self.sandbox.health()
+                if health["connection"] == "open":
+                    return health
+            except (OSError, LookupError, ValueError) as error:
+                health = {"error": repr(error)}
+            time.sleep(0.1)
+        raise AssertionError(f"the bot does not come up: {health}\n{self.error_log()}")
+
+    def error_log(self, lines: int = 15) -> str:
+        logs = sorted((self.pm2_home / "logs").glob("*-error.log"))
+        return "\n".join(line for log in logs for line in log.read_text().splitlines()[-lines:])
+
+    # What must hold of it always
+
+    def is_whole(self, store: str | None = None) -> None:
+        """The bot is up on the store that the flag names, with its login: old and new conversations go on both ways."""
+        health = self.wait_well()
+        assert health["store"] == (store or self.store())
+        assert health["store"] == self.store()
+        assert health["identity"] == self.identity
+        for phone in (CONTACT, next(self.strangers)):
+            text = f"on the {health['store']}"
+            assert self.sandbox.converse(phone, text) == f"Answer to: {text}"
+
+    def play(self, playbook: str, **variables: Any) -> None:
+        """A playbook that must go through."""
+        run = self.sandbox.play(playbook, "-e", json.dumps(variables))
+        assert run.rc == 0, run.output[-6000:]
+
+    @contextmanager
+    def same_processes(self) -> Iterator[None]:
+        before = self.sandbox.processes()
+        yield
+        assert self.sandbox.processes() == before
+
+
+def kill_everything(pm2_home: Path) -> None:
+    """SIGKILL to everything that runs under this pm2: its daemon first, which would start the others again."""
+    own = f"PM2_HOME={pm2_home}".encode()
+
+    def belongs(pid: int) -> bool:
+        try:
+            return own in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        except OSError:
+            return False
+
+    daemon = int((pm2_home / "pm2.pid").read_text()) if (pm2_home / "pm2.pid").exists() else 0
+    pids = [int(entry) for entry in os.listdir("/proc") if entry.isdigit()]
+    found = sorted((pid for pid in pids if pid != os.getpid() and belongs(pid)), key=lambda pid: pid != daemon)
+    running = [process for process in map(procs.find, found) if process]
+    for process in running:
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGKILL)
+    assert not procs.wait_gone(running, 10)
+
+
+__all__ = ["COMPANY", "CONTACT", "MODULE", "Host", "kill_everything"]
