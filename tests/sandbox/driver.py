@@ -44,10 +44,16 @@ class Run:
 
     def message(self, host: str = "sandbox") -> str:
         """How the run ended for the host, in words; wrapped lines joined."""
-        start = self.output.rfind(f"fatal: [{host}]")
-        assert start >= 0, self.output[-3000:]
+        starts = [match.start() for match in re.finditer(rf"^fatal: \[{host}\]", self.output, re.M)]
+        messages = [" ".join(self.output[start : self._end_of(start)].split()) for start in starts]
+        # The verdict at the very end only points at the one before.
+        own = [message for message in messages if "more about it stands above" not in message]
+        assert own, self.output[-3000:]
+        return own[-1]
+
+    def _end_of(self, start: int) -> int | None:
         end = re.compile(r"^\S", re.M).search(self.output, self.output.index("\n", start) + 1)
-        return " ".join(self.output[start : end.start() if end else None].split())
+        return end.start() if end else None
 
 
 @dataclass

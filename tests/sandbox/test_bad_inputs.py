@@ -128,7 +128,10 @@ def fleet(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Fleet:
         return shared | {name: files_below(root / name / "ai-admin") for name in hosts}
 
     before = seen()
-    run = sandbox.play("deploy.yml", "-i", "inventory/sandbox", "-i", str(inventory), "-l", "whatsapp:!sandbox")
+    # All at once: one after the other, the first would stop the rest.
+    at_once = ("-e", json.dumps({"fleet_serial": ["100%"]}))
+    hosts_only = ("-i", "inventory/sandbox", "-i", str(inventory), "-l", "whatsapp:!sandbox")
+    run = sandbox.play("deploy.yml", *hosts_only, *at_once)
     return Fleet(run, before, seen())
 
 
