@@ -10,6 +10,8 @@ ifdef SESSIONS
 export SESSIONS := $(shell realpath -m -- "$(SESSIONS)")
 endif
 export PYTHON
+# Compiled once: psycopg alone takes half a second longer otherwise, in each module that imports it.
+unexport PYTHONDONTWRITEBYTECODE
 PYTEST = pytest
 # Not the folders that git ignores.
 SHELL_FILES = scripts/setup .ci/run roles/*/files/*.sh

@@ -256,8 +256,16 @@ class Database:
 
     # Writing
 
-    def stage(self) -> Stage:
-        """Where the rows of one transfer wait for the merge; gone with the transaction."""
+    def stage(self, company_id: str, *, first: bool = False) -> Stage:
+        """Where the rows of one transfer wait for the merge; gone with the transaction.
+
+        `first`: there is no row to merge with, so they go straight into the table, while the next ones are read.
+        """
+        if first and not self._filters_rows():
+            columns = "company_id, created_at, updated_at, key_type, key_id, value, expires_at"
+            return Stage(
+                self._connection, self._statement(f"COPY {{keys}} ({columns}) FROM STDIN"), f"{company_id}\tnow\tnow\t"
+            )
         self._run(
             """
             CREATE TEMPORARY TABLE baileys_auth_staged
@@ -265,7 +273,13 @@ class Database:
                 ON COMMIT DROP
             """
         )
-        return Stage(self._connection)
+        return Stage(self._connection, "COPY baileys_auth_staged (key_type, key_id, value, expires_at) FROM STDIN")
+
+    def _filters_rows(self) -> bool:
+        """Whether row level security holds for this role: then PostgreSQL refuses COPY into the table."""
+        return self._run(
+            "SELECT row_security_active(%s)", [self._tables["keys"].as_string(self._connection)]
+        ).fetchone()[0]
 
     def merge(self, company_id: str) -> None:
         """The staged rows into the table, in one statement."""
@@ -350,14 +364,18 @@ class Database:
 
 
 class Stage:
-    """COPY of rows into the staging table. A context manager: leaving it ends the COPY."""
+    """COPY of rows, each behind `lead`. A context manager: leaving it ends the COPY."""
 
-    def __init__(self, connection: Any) -> None:
-        self._copy_manager = connection.cursor().copy(
-            "COPY baileys_auth_staged (key_type, key_id, value, expires_at) FROM STDIN"
-        )
+    def __init__(self, connection: Any, statement: Any, lead: str = "") -> None:
+        self._copy_manager = connection.cursor().copy(statement)
+        self._lead = lead
         self._buffer = bytearray()
         self.rows = 0
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there are rows that still have to be merged into the table."""
+        return bool(self.rows) and not self._lead
 
     def __enter__(self) -> Stage:
         self._copy = self._copy_manager.__enter__()
@@ -372,7 +390,7 @@ class Stage:
         """One row. Neither an id nor a canonical value can hold a raw tab or newline; a backslash is doubled."""
         expiry = "\\N" if expires_at is None else datetime.fromtimestamp(expires_at, timezone.utc).isoformat()
         key_id = key.id.replace("\\", "\\\\")
-        self._buffer += f"{key.type}\t{key_id}\t".encode()
+        self._buffer += f"{self._lead}{key.type}\t{key_id}\t".encode()
         self._buffer += canonical.replace(b"\\", b"\\\\")
         self._buffer += f"\t{expiry}\n".encode("ascii")
         self.rows += 1

@@ -40,13 +40,13 @@ class Folder:
     def __init__(self, path: Path, names: Names, descriptor: int) -> None:
         self.path = path
         self.names = names
-        self._descriptor = descriptor
+        self.descriptor = descriptor
 
     def list(self) -> Listing:
         """Every file with its stat, in one pass; nothing is opened."""
         listing = Listing()
         unknown: list[str] = []
-        with os.scandir(self._descriptor) as entries:
+        with os.scandir(self.descriptor) as entries:
             for entry in entries:
                 name = entry.name
                 if is_leftover(name):
@@ -124,7 +124,7 @@ class Folder:
 
     def _open(self, name: str) -> int:
         try:
-            return os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=self._descriptor)
+            return os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=self.descriptor)
         except PermissionError:
             raise AuthStateError(
                 self.problem(

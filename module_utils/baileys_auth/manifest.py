@@ -77,10 +77,10 @@ class Manifest:
 
 def set_digest(digests: Mapping[Key, bytes]) -> str:
     """SHA-256, in hex, of a whole set of keys and values."""
-    total = sha256()
-    for key in sorted(digests):
-        total.update(f"{key.type}\0{key.id}\0".encode() + digests[key])
-    return total.hexdigest()
+    # As bytes: a hundred thousand tuples take four times as long to sort. The order is the same, since no id holds a \0.
+    parts = [f"{key_type}\0{key_id}\0".encode() + digest for (key_type, key_id), digest in digests.items()]
+    parts.sort()
+    return sha256(b"".join(parts)).hexdigest()
 
 
 class ManifestStore:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
 from typing import Any
 
 from . import values
 from .consistency import TC_TOKEN_INDEX
+from .contents import Content, Wanted, contents
 from .errors import AuthStateError, Problem
 from .folder import Folder, Listing, trusted
 from .identity import account, identity_digest
@@ -15,9 +17,9 @@ from .manifest import Entry, Signature
 from .names import CREDS, CREDS_FILE, LID_MAPPING, Key
 
 _ALWAYS = (CREDS, TC_TOKEN_INDEX)  # read also when they did not change: what they say of other keys is checked
-_PATIENCE = 3  # so many torn files are waited for; a folder with more is damaged, not being written
 
 Taker = Callable[[Key, bytes, Entry], None]  # key, canonical value, entry
+Copier = Callable[[str, Key, bytes], None]  # name, key, bytes
 
 
 def _nothing(*_unused: Any) -> None:
@@ -48,10 +50,9 @@ class Reader:
         self.tc_token_index: Any = None
         self.files_read = 0
         self.bytes_read = 0
-        self.copy: Callable[[str, Key, bytes], None] | None = None
+        self.copy: Copier | None = None
         self._known = known or {}
         self._wanted = wanted
-        self._torn = 0
 
     @property
     def account(self) -> str | None:
@@ -79,6 +80,7 @@ class Reader:
     def read(self, names: Iterable[str], take: Taker, *, trust: bool = True) -> None:
         """Read these files; each value that is not known is handed to `take`. `trust`: what is known counts."""
         files, signatures, known = self.listing.files, self.listing.signatures, self._known
+        wanted = []
         for name in names:
             key = files[name]
             signature = signatures[key]
@@ -94,35 +96,35 @@ class Reader:
                 signatures[key] = before.signature  # the equal one goes: a third of the memory of a login
             if same and self.copy is None:
                 self.entries[key] = before
-                continue
-            try:
-                canonical = None
-                data = self.folder.read_same(name, signature) if same else None
-                if data is None:
-                    data, canonical = self.folder.read(name, key, signature.size, patient=self._torn < _PATIENCE)
-            except FileNotFoundError:
-                continue  # the app deleted the key after it was listed
-            except AuthStateError as error:
-                self._torn += 1
-                self.problems += error.problems
-                continue
-            self.files_read += 1
-            self.bytes_read += len(data)
-            if self.copy is not None and trust:
-                self.copy(name, key, data)
-            if canonical is None:
-                self.entries[key] = before
-                continue
-            entry = self.entries[key] = self._entry(key, canonical, signature)
-            take(key, canonical, entry)
+            else:
+                wanted.append(Wanted(name, key, signature, same))
+        with closing(contents(self.folder, wanted)) as found:
+            for (name, key, signature, _known), content in zip(wanted, found, strict=True):
+                self._receive(name, key, signature, content, self.copy if trust else None, take)
 
-    def _entry(self, key: Key, canonical: bytes, signature: Signature) -> Entry:
+    def _receive(
+        self, name: str, key: Key, signature: Signature, content: Content, copy: Copier | None, take: Taker
+    ) -> None:
+        self.problems += content.problems
+        if content.data is None:
+            return
+        self.files_read += 1
+        self.bytes_read += len(content.data)
+        if copy is not None:
+            copy(name, key, content.data)
+        if content.canonical is None or content.digest is None:
+            self.entries[key] = self._known[key]
+            return
+        entry = self.entries[key] = self._entry(key, content.canonical, content.digest, signature)
+        take(key, content.canonical, entry)
+
+    def _entry(self, key: Key, canonical: bytes, digest: bytes, signature: Signature) -> Entry:
         if key == CREDS:
             self._read_creds(canonical)
         elif key == TC_TOKEN_INDEX:
             self.tc_token_index = values.load(canonical)
         partner = canonical[1:-1].decode("utf-8") if key.type == LID_MAPPING else None
-        return Entry(values.digest(canonical), trusted(signature, self.started_ns), partner)
+        return Entry(digest, trusted(signature, self.started_ns), partner)
 
     def _read_creds(self, canonical: bytes) -> None:
         self.creds = values.load(canonical)

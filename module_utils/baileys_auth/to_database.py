@@ -75,7 +75,7 @@ class _Run:
         """Everything up to the commit. Raises RehearsalError in check mode, where the first change would be made."""
         result, transfer = self.result, self.transfer
         with result.phase("read"):
-            staged = self._read()
+            waiting = self._read()
         self._check_login()
         self._plan()
         if self.settings.check_mode:
@@ -83,7 +83,7 @@ class _Run:
                 self._rehearse()
             raise RehearsalError
         with result.phase("merge"):
-            self._merge(staged)
+            self._merge(waiting=waiting)
         with result.phase("verify"):
             self._verify()
         with result.phase("manifest"):
@@ -99,15 +99,15 @@ class _Run:
         known_out = self.base is not None and key in self.base.left_out
         return not known_out and (row is None or row.digest != digest)
 
-    def _read(self) -> int:
-        """Read the folder; the values that the database lacks are staged on the way. Returns how many."""
+    def _read(self) -> bool:
+        """Read the folder; what the database lacks goes there on the way. Returns whether it has to be merged."""
         reader, result = self.reader, self.result
         mappings: dict[Key, bytes] = {}
         with ExitStack() as stack:
             archive = self._begin_backup(stack) if self.settings.backup else None
             reader.read_mappings(lambda key, canonical, _entry: mappings.update({key: canonical}))
             self._judge_mappings(mappings)
-            stage = None if self.settings.check_mode else stack.enter_context(self.database.stage())
+            stage = None if self.settings.check_mode else stack.enter_context(self._open_stage())
             for key, canonical in mappings.items():
                 if key not in self.left_out:
                     self._stage(stage, key, canonical, reader.entries[key])
@@ -120,7 +120,10 @@ class _Run:
                 result.backup, result.backed_up = self.backups.keep(made, newest, self.settings.backup_keep)
             elif self.settings.backup and self.settings.check_mode:
                 result.backed_up = not self.backups.counts(result.backup, reader)
-        return stage.rows if stage else 0
+        return stage is not None and stage.waiting
+
+    def _open_stage(self) -> Stage:
+        return self.database.stage(self.company_id, first=not self.rows and self.base is None)
 
     def _begin_backup(self, stack: ExitStack) -> Archive | None:
         """A new archive of every file on the way past; None where the newest holds the same, and in check mode."""
@@ -240,7 +243,7 @@ class _Run:
 
     # Changing
 
-    def _merge(self, staged: int) -> None:
+    def _merge(self, *, waiting: bool) -> None:
         plan = self.result.plan
         if plan.conflicts:
             self.result.archived = str(save_rows(self.database, self.company_id, self.settings))
@@ -248,7 +251,7 @@ class _Run:
             self.database.delete(self.company_id, plan.removed)
         if CREDS in plan.added or CREDS in plan.changed:
             self.database.write_creds(self.company_id, self.creds)
-        if staged:
+        if waiting:
             self.database.merge(self.company_id)
         if self.expiring:
             self.database.keep(self.company_id, self.expiring)
@@ -262,7 +265,7 @@ class _Run:
             self.database.write_creds(self.company_id, self.creds)
         if self.largest is not None:
             key, canonical = self.largest
-            with self.database.stage() as stage:
+            with self.database.stage(self.company_id) as stage:
                 stage.add(key, canonical, self._expiry(key))
             self.database.merge(self.company_id)
 

@@ -78,19 +78,21 @@ def test_the_servers_text_is_ours(connection: psycopg.Connection, some: list[str
 
 
 @SETTINGS
-@given(st.lists(documents(), min_size=1, max_size=20))
-def test_through_copy_and_merge_nothing_changes(connection: psycopg.Connection, some: list[str]) -> None:
-    """The rows as the module writes them: escapes of COPY's own, a temporary table, one merge."""
+@given(st.lists(documents(), min_size=1, max_size=20), st.booleans())
+def test_through_copy_and_merge_nothing_changes(connection: psycopg.Connection, some: list[str], first: bool) -> None:
+    """The rows as the module writes them: escapes of COPY's own, straight into the table or staged and merged."""
     values = {}
     for place, document in enumerate(some):
         with suppress(ValueRefusedError):
             values[Key("session", f"\\{place}\\N\\.'\"%s{{}}é💇")] = canonical(document.encode(), FREE)
     database = Database(connection)
     with connection.transaction(force_rollback=True):
-        with database.stage() as stage:
+        with database.stage("1", first=first) as stage:
             for key, value in values.items():
                 stage.add(key, value, None)
-        database.merge("1")
+        assert stage.waiting == (bool(values) and not first)
+        if stage.waiting:
+            database.merge("1")
         assert dict(database.values("1", values.keys(), len(values))) == values
         assert dict(database.values("1", values.keys(), 1000 * len(values))) == values
         digests = {key: row.digest for key, row in database.digests("1").items()}

@@ -1,11 +1,14 @@
-"""Print as JSON which psycopg this Python imports."""
+"""Print as JSON which psycopg this Python imports, and whether the folder that it may come from is there."""
 
 import json
+import os
 
+found = {"version": "0", "folder": "", "there": os.path.isdir(os.environ["PYTHONPATH"])}
 try:
     import psycopg
 
-    print(json.dumps({"version": psycopg.__version__, "folder": str(psycopg.__path__[0])}))
+    found |= {"version": psycopg.__version__, "folder": str(psycopg.__path__[0])}
 except ImportError:
     # Also a package made for another Python: its library does not load.
-    print(json.dumps({"version": "0", "folder": ""}))
+    pass
+print(json.dumps(found))
