@@ -39,10 +39,12 @@ def look(instance: AnsibleModule) -> Answer:
     answer["companies"], problems = _companies(params, settings, app)
     answer["problems"] += problems
     journal = Journal(settings.state_dir)
-    run = journal.unfinished()
-    if run is not None:
+    run = journal.last()
+    if run is not None and run.end is None:
         said = journal.under_way() if run.alive() else _cut_off(run, settings.flag_store, answer["processes"])
         answer["problems"].insert(0, said.as_dict())
+    elif run is not None and run.end["outcome"] == "broken":
+        answer["problems"].insert(0, _broken(run, settings.flag_store).as_dict())
     return {**answer, "columns": list(COLUMNS), "rows": cells(answer)}
 
 
@@ -69,6 +71,15 @@ def _cut_off(run: Run, store: str, processes: list[Answer]) -> Problem:
         f"a cut-over that began at {run.begun_at} was {run.cut_off()}; {stands}. No key is lost: the flag says which"
         " store is right",
         f"To bring it to its end: ansible-playbook {forward}. To go back: ansible-playbook {back}",
+    )
+
+
+def _broken(run: Run, store: str) -> Problem:
+    return Problem(
+        "cutover_broken",
+        "the journal",
+        f"the cut-over of {run.begun_at} failed, and so did its way back; the flag says {store}",
+        "Look whether the app is up, then bring it to a whole state: ansible-playbook rollback.yml",
     )
 
 
