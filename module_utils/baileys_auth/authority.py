@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import socket
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -147,8 +148,9 @@ class StateFile:
             replace_file(self._path, [json.dumps(state, indent=1, sort_keys=True).encode() + b"\n"])
 
     def _place(self) -> str:
-        """The machine and the folder, as a digest: neither a renamed host nor another process changes it."""
-        return hashlib.sha256(f"{machine_id()}\0{self._path.resolve()}".encode()).hexdigest()[:16]
+        """The machine, by its id and its own name (a clone keeps the id), and the folder, as a digest."""
+        place = (machine_id(), socket.gethostname(), str(self._path.resolve()))
+        return hashlib.sha256("\0".join(place).encode()).hexdigest()[:16]
 
     def _load(self) -> dict[str, Any]:
         try:

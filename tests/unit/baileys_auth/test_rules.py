@@ -6,6 +6,7 @@ import base64
 import itertools
 import json
 import shutil
+import socket
 from pathlib import Path
 
 import pytest
@@ -258,13 +259,16 @@ def test_a_record_of_its_own_is_not_another_hosts_after_a_new_name(record: Recor
         assert renamed.moved(None, "renamed", "t").host == "renamed"
 
 
-def test_the_state_file_knows_what_it_wrote_itself(tmp_path: Path) -> None:
+def test_the_state_file_knows_what_it_wrote_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     state, record = StateFile(tmp_path / "here"), Record(FILES, None, "here", "t")
     state.write("1", record)
     assert state.wrote("1", record)
     assert not state.wrote("1", Record(FILES, None, "here", "t", 2))
     assert not state.wrote("2", record)
     assert not state.wrote("1", None)
+    monkeypatch.setattr(socket, "gethostname", lambda: "clone")
+    assert not state.wrote("1", record)
+    monkeypatch.undo()
     shutil.copytree(tmp_path / "here", tmp_path / "copy")  # as a server's copy brings it along
     assert StateFile(tmp_path / "copy").record("1") == record
     assert not StateFile(tmp_path / "copy").wrote("1", record)
