@@ -49,6 +49,10 @@ class Entry(NamedTuple):
     partner: str | None = None
     expires_at: float | None = None
 
+    def until(self, expires_at: float | None) -> Entry:
+        """The same, with this expiry."""
+        return self if self.expires_at == expires_at else self._replace(expires_at=expires_at)
+
 
 @dataclass
 class Manifest:
@@ -74,10 +78,18 @@ class Manifest:
     def set_digest(self) -> str:
         return set_digest(self.digests())
 
+    def says_the_same(self, earlier: Manifest | None) -> bool:
+        """Whether the earlier one will do as well."""
+        return earlier is not None and (self.identity, self.entries, self.left_out) == (
+            earlier.identity,
+            earlier.entries,
+            earlier.left_out,
+        )
+
 
 def set_digest(digests: Mapping[Key, bytes]) -> str:
     """SHA-256, in hex, of a whole set of keys and values."""
-    # As bytes: a hundred thousand tuples take four times as long to sort. The order is the same, since no id holds a \0.
+    # As bytes: tuples take four times as long to sort. The order is the same, since no id holds a \0.
     parts = [f"{key_type}\0{key_id}\0".encode() + digest for (key_type, key_id), digest in digests.items()]
     parts.sort()
     return sha256(b"".join(parts)).hexdigest()
