@@ -29,7 +29,7 @@ ansible.module_utils.__path__.append(str(PROJECT / "module_utils"))
 from ansible.module_utils.node_host.mask import mask  # noqa: E402 - found on the paths of this project
 from runbook_report import checklist, page  # noqa: E402
 from runbook_report.file import PageFile  # noqa: E402
-from runbook_report.run import CHANGED, FAILED, OK, SKIPPED, STEP, UNREACHABLE, Run  # noqa: E402
+from runbook_report.run import CHANGED, CUT_OVER, FAILED, IGNORED, OK, SKIPPED, STEP, UNREACHABLE, Run  # noqa: E402
 from runbook_report.screen import Screen  # noqa: E402
 
 DOCUMENTATION = """
@@ -111,6 +111,9 @@ class CallbackModule(CallbackBase):
     @never_failing
     def v2_runner_on_start(self, host: Any, task: Task) -> None:
         self._run.begin(host.name, task._uuid, task.name or task.action, task.action, time.time())
+        if task.action == CUT_OVER:
+            # The run may be killed with the bot down: then the page has to say so.
+            self._write()
 
     def v2_runner_on_ok(self, result: Any) -> None:
         if result.task.action == STEP:
@@ -119,10 +122,10 @@ class CallbackModule(CallbackBase):
         self._heard(result, CHANGED if result.is_changed() else OK)
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
-        self._heard(result, OK if ignore_errors else FAILED)
+        self._heard(result, IGNORED if ignore_errors else FAILED)
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
-        self._heard(result, UNREACHABLE)
+        self._heard(result, IGNORED if result.task.ignore_unreachable else UNREACHABLE)
 
     def v2_runner_on_skipped(self, result: Any) -> None:
         self._heard(result, SKIPPED)
@@ -132,19 +135,22 @@ class CallbackModule(CallbackBase):
         if self._screen is not None:
             self._screen.stop()
         self._run.close([*stats.failures, *stats.dark], time.time())
-        if self._run.wants_report and self._file is not None:
-            self._file.write(page.render(self._run))
+        self._write()
+        if self._file is not None and self._file.path is not None:
             self._display.display(f"Report: {self._file.path}")
 
     # What is made of it
 
     @never_failing
     def _heard(self, result: Any, outcome: str) -> None:
-        now = time.time()
-        self._run.end(result.host.name, result.task._uuid, outcome, result.result, now)
-        if result.task.action == STEP and self._file is not None and now - self._written > PAUSE:
-            self._written = now
+        self._run.end(result.host.name, result.task._uuid, outcome, result.result, time.time())
+        if result.task.action == STEP and time.time() - self._written > PAUSE:
+            self._write()
+
+    def _write(self) -> None:
+        if self._run.wants_report and self._file is not None:
             self._file.write(page.render(self._run))
+            self._written = time.time()
 
     def _folder(self, play: Play) -> Path:
         """The folder of the reports: the inventory's, the setting's, or the project's own."""

@@ -56,7 +56,8 @@ class HostView:
 
     @property
     def freeze_seconds(self) -> float | None:
-        return next((cut.freeze_seconds for cut, _line in reversed(self.cut_overs) if cut.freeze_seconds), None)
+        """How long the bot was down in all: once more where it was brought back."""
+        return sum(cut.freeze_seconds or 0 for cut, _line in self.cut_overs) or None
 
 
 def render(run: Run) -> str:

@@ -9,8 +9,9 @@ from typing import Any
 STEP, HAND_OVER = "runbook_step", "runbook_report"
 CUT_OVER, LOGS, LOCK = "auth_state_cutover", "log_watch", "auth_state_lock"
 
-# How a task ended.
-OK, CHANGED, SKIPPED, FAILED, UNREACHABLE, RUNNING = "ok", "changed", "skipped", "failed", "unreachable", "running"
+# How a task ended. Ignored: it failed, or did not reach the host, and the play goes on all the same.
+OK, CHANGED, SKIPPED, RUNNING = "ok", "changed", "skipped", "running"
+FAILED, UNREACHABLE, IGNORED = "failed", "unreachable", "ignored"
 
 
 @dataclass

@@ -36,9 +36,10 @@ class Row:
 
 @dataclass
 class Timeline:
-    """Rows in order, and the axis below them."""
+    """Rows in order, and the axis below them. `about`: what the run says of itself before it does anything."""
 
     seconds: float
+    about: str = ""
     rows: list[Row] = field(default_factory=list)
     ticks: list[tuple[float, str]] = field(default_factory=list)
 
@@ -52,8 +53,9 @@ def of_host(host: Host) -> Timeline:
     line = Timeline(round(end - start, 2), ticks=ticks(end - start))
     since = start
     for event, worked in _events(host):
-        if not worked and not line.rows:
-            continue  # what the run is about; the page says it above
+        if isinstance(event, Step) and not worked and not line.rows:
+            line.about = event.did
+            continue
         kind = "failed" if isinstance(event, Failure) else "step"
         if kind == "step" and line.rows and line.rows[-1].kind == "step" and not worked:
             line.rows[-1].lines.append(event)

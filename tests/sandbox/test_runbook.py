@@ -7,11 +7,11 @@ import re
 import shutil
 import tarfile
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 from driver import COMPANY, FLAG, PROCESSES, Run, Sandbox
+from secret_words import secrets_of
 
 # The first talked with the bot before the tests; the others never did.
 CONTACT = "79001234567"
@@ -211,38 +211,6 @@ def test_rollback_from_a_backup_after_the_folder_was_removed(sandbox: Sandbox) -
 
 def test_no_secret_was_said(sandbox: Sandbox, copy_of_login: Path) -> None:
     text = "\n".join(sandbox.outputs)
-    secrets = {sandbox.database_url, urlsplit(sandbox.database_url).password, *said_in(sandbox.root / "secrets")}
-    secrets |= key_material(copy_of_login) | key_material(sandbox.company) | phone_numbers(copy_of_login)
+    secrets = secrets_of(sandbox, copy_of_login)
     assert len(secrets) > 300
     assert sorted(secret for secret in secrets if secret in text) == []
-
-
-def said_in(folder: Path) -> set[str]:
-    """The contents of secret files, and the passwords of the connections among them."""
-    contents = {path.read_text().strip() for path in folder.iterdir()}
-    return contents | {urlsplit(text).password or text for text in contents}
-
-
-def key_material(folder: Path) -> set[str]:
-    """Every value of the login that is long enough to be a key."""
-    found: set[str] = set()
-
-    def walk(value: object) -> None:
-        if isinstance(value, dict):
-            for each in value.values():
-                walk(each)
-        elif isinstance(value, list):
-            for each in value:
-                walk(each)
-        elif isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9+/]{22,}={0,2}", value):
-            found.add(value)
-
-    for path in folder.glob("*.json"):
-        walk(json.loads(path.read_text()))
-    return found
-
-
-def phone_numbers(folder: Path) -> set[str]:
-    """Phone numbers and LIDs, as they stand in file names and in the creds."""
-    names = " ".join(path.name for path in folder.iterdir()) + (folder / "creds.json").read_text()
-    return {number for number in re.findall(r"(?<!\d)\d{10,15}(?!\d)", names) if not number.startswith("17")}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from pathlib import Path
 
 import pytest
 from ansible.module_utils.node_host.mask import mask
@@ -233,3 +234,28 @@ def test_seconds_are_written_for_people(value: float | None, shown: str) -> None
 )
 def test_times_are_written_for_people(written: str, shown: str) -> None:
     assert page.stamp(written) == shown
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_every_mark_has_a_word_for_those_who_do_not_see_it(name: str) -> None:
+    shown = page.render(RUNS[name][0])
+    assert (
+        shown.count('class="mark ') == len(re.findall(r'class="mark \w+" role="img" aria-label="\w[^"]*"', shown)) > 0
+    )
+
+
+@pytest.mark.parametrize("colour", ["ink", "soft", "good", "bad"])
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+def test_text_stands_out_from_what_is_behind_it(scheme: int, colour: str) -> None:
+    """By the measure of WCAG, level AA."""
+    css = (Path(page.__file__).parent / "templates" / "report.css").read_text()
+    colours = dict(re.findall(r"--(\w+): #(\w+)", re.findall(r":root \{(.*?)\}", css, re.S)[scheme]))
+
+    def light(name: str) -> float:
+        digits = colours[name] if len(colours[name]) == 6 else "".join(each * 2 for each in colours[name])
+        parts = [int(digits[at : at + 2], 16) / 255 for at in (0, 2, 4)]
+        red, green, blue = (each / 12.92 if each <= 0.03928 else ((each + 0.055) / 1.055) ** 2.4 for each in parts)
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    darker, lighter = sorted([light(colour), light("card")])
+    assert (lighter + 0.05) / (darker + 0.05) >= 4.5

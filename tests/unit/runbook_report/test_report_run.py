@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runbook_report.run import FAILED, OK, Run
+from runbook_report.run import FAILED, IGNORED, OK, Run
 from stories import BEGAN, JOURNAL, deployed, failed_install, killed
 
 
@@ -27,6 +27,12 @@ def test_a_failure_keeps_its_message_and_what_was_not_reached() -> None:
         "Flag set in .env",
         "Services up",
     ]
+
+
+def test_what_the_play_lets_be_is_no_failure() -> None:
+    host = deployed().task("Ask the bot", 1.0, IGNORED, msg="timed out").close().hosts["sandbox"]
+    assert host.tasks[-1].outcome == IGNORED
+    assert (host.failures, host.lost) == ([], False)
 
 
 def test_a_task_without_an_end_is_the_running_one() -> None:

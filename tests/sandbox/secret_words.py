@@ -1,0 +1,49 @@
+"""What nobody may read in an output or a report: the real values of a sandbox, to be searched for."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from driver import Sandbox
+
+
+def secrets_of(sandbox: Sandbox, copy_of_login: Path) -> set[str]:
+    """Passwords, connections, keys and phone numbers."""
+    password = urlsplit(sandbox.database_url).password or ""
+    passwords = said_in(sandbox.root / "secrets") | {sandbox.database_url, password}
+    keys = key_material(copy_of_login) | key_material(sandbox.company)
+    return (passwords | keys | phone_numbers(copy_of_login)) - {""}
+
+
+def said_in(folder: Path) -> set[str]:
+    """The contents of secret files, and the passwords of the connections among them."""
+    contents = {path.read_text().strip() for path in folder.iterdir()}
+    return contents | {urlsplit(text).password or text for text in contents}
+
+
+def key_material(folder: Path) -> set[str]:
+    """Every value of the login that is long enough to be a key."""
+    found: set[str] = set()
+
+    def walk(value: object) -> None:
+        if isinstance(value, dict):
+            for each in value.values():
+                walk(each)
+        elif isinstance(value, list):
+            for each in value:
+                walk(each)
+        elif isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9+/]{22,}={0,2}", value):
+            found.add(value)
+
+    for path in folder.glob("*.json"):
+        walk(json.loads(path.read_text()))
+    return found
+
+
+def phone_numbers(folder: Path) -> set[str]:
+    """Phone numbers and LIDs, as they stand in file names and in the creds."""
+    names = " ".join(path.name for path in folder.iterdir()) + (folder / "creds.json").read_text()
+    return {number for number in re.findall(r"(?<!\d)\d{10,15}(?!\d)", names) if not number.startswith("17")}
