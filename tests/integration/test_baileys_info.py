@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import time
 
@@ -78,6 +79,36 @@ def test_differences_by_type(bot_host: BotHost, database: TestDatabase) -> None:
         "pre-key": {"files_only": 2, "database_only": 0, "different": 1},
         "session": {"files_only": 0, "database_only": 1, "different": 0},
     }
+
+
+def test_what_was_written_since_the_transfer(bot_host: BotHost, database: TestDatabase) -> None:
+    """Which store an app writes to, whatever it says."""
+    assert facts(bot_host)["since_transfer"] is None
+    bot_host.migrate()
+    assert facts(bot_host)["since_transfer"] == {"files": 0, "rows": 0}
+    # A mapping that ages away is no writing.
+    database.run("DELETE FROM whatsapp_keys WHERE expires_at IS NOT NULL")
+    manifest = bot_host.state_dir / "manifests" / f"company_{COMPANY}.json"
+    manifest.write_text(re.sub(r"1\d{9}\.\d+\]", "1.5]", manifest.read_text()))
+    assert facts(bot_host)["since_transfer"] == {"files": 0, "rows": 0}
+
+    database.run("UPDATE whatsapp_keys SET value = '{}' WHERE key_type = 'pre-key' AND key_id = '3'")
+    database.run("DELETE FROM whatsapp_keys WHERE key_type = 'pre-key' AND key_id = '2'")
+    assert facts(bot_host)["since_transfer"] == {"files": 0, "rows": 2}
+    bot_host.write("pre-key-3", {})
+    (bot_host.folder / "pre-key-2.json").unlink()
+    bot_host.write("pre-key-99999", {})
+    assert facts(bot_host)["since_transfer"] == {"files": 3, "rows": 2}
+
+
+def test_login_made_anew_for_an_excluded_company(bot_host: BotHost, database: TestDatabase) -> None:
+    bot_host.make(60, "1002", number="79990000003")
+    bot_host.migrate()
+    assert problems(found(bot_host, excluded=["1002"])) == []
+    database.run("INSERT INTO whatsapp_auth (company_id, creds) VALUES ('1002', '{}')")
+    answer = found(bot_host, excluded=["1002"])
+    assert problems(answer) == ["row_of_excluded"]
+    assert answer["problems"][0]["where"] == "company 1002"
 
 
 def test_expired_rows(bot_host: BotHost, database: TestDatabase) -> None:

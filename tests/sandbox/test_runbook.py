@@ -102,6 +102,8 @@ def test_deploy(sandbox: Sandbox) -> None:
     for words in ("✅ Backup created", "✅ Credentials migrated", "✅ All keys migrated", "✅ Verification passed"):
         assert words in run.output
     assert "✅ answer: " in run.output
+    assert "the same identity and one key of each of 10 types" in run.output, "the app's own code read the copy"
+    assert re.search(r"the message changed [1-9]\d* rows and no files", run.output)
     after = sandbox.processes()
     assert all(after[name][0] != processes[name][0] and after[name][2] == "online" for name in PROCESSES)
     assert after["whatsapp-network"] == processes["whatsapp-network"]
@@ -142,6 +144,15 @@ def test_check_mode_of_rollback_changes_nothing(sandbox: Sandbox) -> None:
         run = sandbox.play("rollback.yml", "--check", "--diff")
     ends_well(run)
     assert f"+{FLAG}=false" in run.output
+
+
+def test_rollback_that_is_held_stops_nothing(sandbox: Sandbox) -> None:
+    with sandbox.unchanged():
+        run = sandbox.play("rollback.yml", "-e", "cutover_hold=true")
+    ends_well(run)
+    assert run.recap()["changed"] == 0
+    assert "held before the stop" in run.output
+    assert "ansible-playbook rollback.yml -l sandbox -e cutover_hold=false" in run.output
 
 
 def test_rollback_from_the_database(sandbox: Sandbox) -> None:
@@ -191,10 +202,11 @@ def test_deploy_again_past_a_failure_at_rest_with_local_changes_saved(sandbox: S
 
 
 def test_rollback_from_a_backup_after_the_folder_was_removed(sandbox: Sandbox) -> None:
-    identity = sandbox.health()["identity"]
+    """With the code of before as well, and the local changes that the deploy had saved."""
+    identity, commit = sandbox.health()["identity"], sandbox.git("rev-parse", "HEAD~")
     shutil.rmtree(sandbox.company)
     # Without the test message: it would move the ratchets that are compared here.
-    accept = extra(rollback_source="backup", accept_key_loss=True, health_smoke_phone="")
+    accept = extra(rollback_source="backup", accept_key_loss=True, health_smoke_phone="", rollback_release=True)
     run = sandbox.play("rollback.yml", *accept)
     ends_well(run)
     newest = max((sandbox.backups / f"company_{COMPANY}").glob("backup_*.tar"))
@@ -204,6 +216,9 @@ def test_rollback_from_a_backup_after_the_folder_was_removed(sandbox: Sandbox) -
     assert {name: members[name] for name in restored} == restored
     assert sandbox.health()["store"] == "files"
     assert sandbox.health()["identity"] == identity
+    assert sandbox.git("rev-parse", "HEAD") == commit
+    assert not (sandbox.app / "NEWS").exists()
+    assert (sandbox.app / "src" / "worker.js").read_text().startswith("// a local fix\n")
 
 
 # --- Nothing of all this said a secret --------------------------------------------------------------------------------
