@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from . import command, logins, report
+from . import command, freeze, logins, report
 from .command import Cost
 from .logins import Login
 from .sandbox import PROJECT, Sandbox
@@ -82,6 +82,10 @@ def measure(sandbox: Sandbox, folder: Path, options: argparse.Namespace) -> dict
         _say(f"{COMPANIES} companies")
         many = [logins.make(folder / "many", folder / "rows", f"{10_000 + each}", 337) for each in range(COMPANIES)]
         found["many"] = {1: _one(ways, many[:1]), COMPANIES: _one(ways, many)}
+    found["freezes"] = {}
+    for size in {min(options.sizes), max(options.sizes)}:
+        _say(f"the freeze, {size} files")
+        found["freezes"][size] = freeze.measure(sandbox, size)
     return found
 
 

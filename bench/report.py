@@ -8,6 +8,8 @@ from typing import Any
 from . import plot
 from .command import Cost
 
+# Seconds that the bot may be down beyond a bare restart, with few files and with very many.
+_OVER_A_RESTART, _OVER_A_LARGE_ONE = 1.5, 4.0
 _WAYS = {
     "a": ("ours", "(a) this project: backup, copy, every value verified"),
     "b": ("original", "(b) the original's way"),
@@ -37,7 +39,7 @@ def write(found: dict[str, Any], target: Path, picture: Path) -> None:
 
 def table(found: dict[str, Any]) -> str:
     """What is printed at the end."""
-    parts = [_side_by_side(found), _steps(found), _aims(found), _stores(found)]
+    parts = [_side_by_side(found), _steps(found), _aims(found), _stores(found), _freezes(found), _freeze_steps(found)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -59,6 +61,8 @@ def _document(found: dict[str, Any], link: str) -> str:
             phases=_phases(found),
             many=_many(found),
             stores=_stores(found),
+            freezes=_freezes(found),
+            freeze_steps=_freeze_steps(found),
         )
     )
 
@@ -153,6 +157,23 @@ def _stores(found: dict[str, Any]) -> str:
             )
             rows.append([f"{size:,}", operation, f"{files * 1e3:.1f}", f"{database * 1e3:.1f}", speed])
     return _markdown(["files", "", "files, ms", "database, ms", "the database is"], rows)
+
+
+def _freezes(found: dict[str, Any]) -> str:
+    rows = []
+    for size, freeze in sorted(found["freezes"].items()):
+        seconds = freeze["restart"], freeze["cut_over"]
+        aim = _OVER_A_RESTART if size < 10_000 else _OVER_A_LARGE_ONE
+        more = _aim("", seconds[1] - seconds[0], aim)[1:]
+        rows.append([f"{size:,}", f"{freeze['changed']:,}", *(f"{each:.2f}" for each in seconds), *more])
+    return _markdown(["files", "changed", "bare restart, s", "cut-over, s", "more, s", "aim", ""], rows)
+
+
+def _freeze_steps(found: dict[str, Any]) -> str:
+    freezes = sorted(found["freezes"].items())
+    names = list(freezes[0][1]["steps"])
+    rows = [[f"{size:,}", *(f"{freeze['steps'][name]:.2f}" for name in names)] for size, freeze in freezes]
+    return _markdown(["files", *(f"{name}, s" for name in names)], rows)
 
 
 def _seconds(cost: Cost) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -21,13 +22,16 @@ class Sandbox:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.environment = {**os.environ, "SANDBOX": str(path), "ANSIBLE_DISPLAY_OK_HOSTS": "false"}
-        self._playbook("sandbox.yml", "--skip-tags", "app")
+        self.playbook("playbooks/sandbox.yml", "--skip-tags", "app")
         self.database_url = (path / "secrets" / "database_url").read_text().strip()
         admin_url = (path / "secrets" / "admin_url").read_text().strip()
         database = psycopg.conninfo.conninfo_to_dict(self.database_url)["dbname"]
         self._admin = psycopg.connect(admin_url, dbname=database, autocommit=True)
         self.node = path / "bin" / "node"
         self.bot = self._install_bot()
+        # The app, where the playbooks have put it there.
+        self.app = path / "ai-admin"
+        self.health_url = f"http://127.0.0.1:{json.loads((path / 'ports.json').read_text())['health']}/health"
 
     @property
     def bot_environment(self) -> dict[str, str]:
@@ -35,7 +39,7 @@ class Sandbox:
 
     def close(self) -> None:
         self._admin.close()
-        self._playbook("sandbox_clean.yml")
+        self.playbook("playbooks/sandbox_clean.yml")
 
     def version(self) -> str:
         return self._admin.execute("SHOW server_version").fetchone()[0]
@@ -53,8 +57,14 @@ class Sandbox:
         self.sql("VACUUM ANALYZE")
         self.sql("CHECKPOINT")
 
-    def _playbook(self, name: str, *options: str) -> None:
-        argv = [str(Path(sys.executable).with_name("ansible-playbook")), str(PROJECT / "playbooks" / name), *options]
+    def pm2(self, *arguments: str) -> None:
+        """pm2 of the sandbox, without a variable that it could store."""
+        path = os.pathsep.join([str(self.path / "bin"), os.defpath])
+        environment = {"PATH": path, "HOME": str(self.path), "PM2_HOME": str(self.path / "pm2")}
+        subprocess.run([self.path / "bin" / "pm2", *arguments], env=environment, capture_output=True, check=True)
+
+    def playbook(self, name: str, *options: str) -> None:
+        argv = [str(Path(sys.executable).with_name("ansible-playbook")), str(PROJECT / name), *options]
         done = subprocess.run(argv, cwd=PROJECT, env=self.environment, capture_output=True, text=True)
         if done.returncode != 0:
             raise RuntimeError(f"{name} failed:\n{done.stdout[-4000:]}{done.stderr[-2000:]}")

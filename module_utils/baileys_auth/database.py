@@ -177,6 +177,29 @@ class Database:
                 rows[Key(types.setdefault(key_type, key_type), key_id)] = Row(bytes(digest), expires_at)
         return rows
 
+    def set_digest(self, company_id: str) -> str:
+        """What manifest.set_digest makes of `digests`, worked out by the server: one value instead of every row's."""
+        (digest,) = self._run(
+            """
+            SELECT encode(sha256(coalesce(string_agg(part, '' ORDER BY part), '')), 'hex')
+              FROM (SELECT 'creds'::bytea || '\\000\\000' || sha256(convert_to(creds::text, 'UTF8')) AS part
+                      FROM {auth} WHERE company_id = %(company)s
+                    UNION ALL
+                    SELECT convert_to(key_type, 'UTF8') || '\\000' || convert_to(key_id, 'UTF8') || '\\000'
+                           || sha256(convert_to(value::text, 'UTF8'))
+                      FROM {keys} WHERE company_id = %(company)s) AS parts
+            """,
+            {"company": company_id},
+        ).fetchone()
+        return digest
+
+    def expiring(self, company_id: str) -> list[Key]:
+        """The rows that have an expiry."""
+        rows = self._run(
+            "SELECT key_type, key_id FROM {keys} WHERE company_id = %s AND expires_at IS NOT NULL", [company_id]
+        )
+        return [Key(*row) for row in rows]
+
     def has_login(self, company_id: str) -> bool:
         return (
             self.has_tables()

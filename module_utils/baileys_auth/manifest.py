@@ -12,6 +12,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import sha256
 from itertools import chain, islice
 from pathlib import Path
@@ -142,6 +143,14 @@ def _lines(manifest: Manifest) -> Iterator[Any]:
 
 def _read(path: Path) -> Manifest | None:
     """The manifest at `path`; None where there is none, or none that is whole (then nothing relies on it)."""
+    try:
+        return _read_once(path, Signature.of(path.stat()))
+    except FileNotFoundError:
+        return None
+
+
+@lru_cache(maxsize=1)  # what is read before the app is stopped need not be read while it is
+def _read_once(path: Path, _signature: Signature) -> Manifest | None:
     pairs: list[tuple[Key, Entry]] = []
     types: dict[str, str] = {}
     try:

@@ -57,6 +57,9 @@ def make_plan(
     there after the last transfer, or nobody knows who did.
     """
     plan = Plan(left_out=set(left_out))
+    if source == destination:  # most runs
+        plan.unchanged = set(source)
+        return plan
     known = base if base is not None else {}
     for key, value in source.items():
         there = destination.get(key)

@@ -87,7 +87,7 @@ class _Run:
         with result.phase("verify"):
             self._verify()
         with result.phase("manifest"):
-            transfer.manifests.prepare(self._manifest())
+            transfer.prepare(self._manifest(), self.base)
         assert result.authority is not None
         return transfer.record(self.company_id, result.authority)
 
@@ -171,8 +171,8 @@ class _Run:
         return self.verdicts[key.id].expires_at if key.type == LID_MAPPING else None
 
     def _must_live(self, key: Key) -> bool:
-        """Whether the row must lose its expiry: its user has a session since, or somebody else put it there."""
-        return self.rows[key].expires_at is not None and self._expiry(key) is None
+        """Whether a row must lose its expiry: its user has a session since, or somebody else put it there."""
+        return key in self.result.plan.unchanged and self._expiry(key) is None
 
     def _stage(self, stage: Stage | None, key: Key, canonical: bytes, entry: Entry) -> None:
         if key == CREDS:
@@ -216,18 +216,17 @@ class _Run:
         self.kept = {key: entry for key, entry in reader.entries.items() if key not in self.left_out}
         digests = {key: entry.digest for key, entry in self.kept.items()}
         rows = {key: row.digest for key, row in self.rows.items()}
-        plan = make_plan(
+        plan = result.plan = make_plan(
             digests,
             rows,
             self.base.digests() if self.base else None,
             self.left_out,
             not_missed={key for key, entry in (self.base.entries if self.base else {}).items() if _expired(entry, now)},
         )
-        self.expiring = {key for key in plan.unchanged if self._must_live(key)}
+        self.expiring = {key for key, row in self.rows.items() if row.expires_at is not None and self._must_live(key)}
         plan.unchanged -= self.expiring
         plan.changed |= self.expiring
         self._confirm_conflicts(plan.conflicts)
-        result.plan = plan
         result.keys, result.bytes = len(digests) - 1, reader.bytes_read
         result.identity, result.digest = reader.identity, set_digest(digests)
         self.transfer.settle_conflicts(self.company_id, plan)
@@ -272,10 +271,14 @@ class _Run:
     def _verify(self) -> None:
         """Value by value: the database holds what the files hold, and nothing else."""
         if self.result.plan.changes:
-            self.rows.clear()  # at no time in memory twice
-            self.rows = self.database.digests(self.company_id)
-        wrong = differing(self.kept, {key: row.digest for key, row in self.rows.items()})
-        wrong |= {key for key, row in self.rows.items() if row.expires_at is not None and self._expiry(key) is None}
+            # One digest of them all; which ones differ is asked when it is another.
+            equal = self.database.set_digest(self.company_id) == self.result.digest
+            wrong = set() if equal else self._differing(self.database.digests(self.company_id))
+            expiring = self.database.expiring(self.company_id)
+        else:
+            wrong = self._differing(self.rows)
+            expiring = [key for key, row in self.rows.items() if row.expires_at is not None]
+        wrong |= {key for key in expiring if key not in wrong and self._expiry(key) is None}
         if wrong:
             raise AuthStateError(
                 Problem(
@@ -287,12 +290,15 @@ class _Run:
             )
         self.result.verified = True
 
+    def _differing(self, rows: Mapping[Key, Row]) -> set[Key]:
+        return differing(self.kept, {key: row.digest for key, row in rows.items()})
+
     def _manifest(self) -> Manifest:
         return Manifest(
             self.company_id,
             self.now,
             self.reader.identity,
-            {key: entry._replace(expires_at=self._expiry(key)) for key, entry in self.kept.items()},
+            {key: entry.until(self._expiry(key)) for key, entry in self.kept.items()},
             {key: self.reader.entries[key] for key in self.left_out},
         )
 

@@ -80,7 +80,7 @@ class _Run:
         with result.phase("verify"):
             placed = self._verify(spared)
         with result.phase("manifest"):
-            self.transfer.manifests.prepare(self._manifest(placed, spared))
+            self.transfer.prepare(self._manifest(placed, spared), self.base)
         assert result.authority is not None
         return self.transfer.record(self.company_id, result.authority)
 
@@ -223,6 +223,6 @@ class _Run:
             self.company_id,
             self.settings.now,
             self.result.identity,
-            {key: placed[key]._replace(expires_at=self.expiry[key]) for key in self.rows},
+            {key: placed[key].until(self.expiry[key]) for key in self.rows},
             {key: placed[key] for key in spared},
         )

@@ -104,6 +104,7 @@ class Transfer:
         self.database = database
         self.manifests = ManifestStore(settings.state_dir)
         self.state = StateFile(settings.state_dir)
+        self._prepared = False
         if not settings.check_mode:
             for folder in (settings.state_dir, settings.state_dir / "manifests"):
                 remove_abandoned(folder)
@@ -173,9 +174,18 @@ class Transfer:
         self.database.write_record(company_id, record)
         return record
 
+    def prepare(self, manifest: Manifest, base: Manifest | None) -> None:
+        """The manifest on the disk before the database commits; the one of before stays where it says the same."""
+        self._prepared = not manifest.says_the_same(base)
+        if self._prepared:
+            self.manifests.prepare(manifest)
+        else:
+            self.manifests.discard(manifest.company_id)
+
     def committed(self, company_id: str, record: Record) -> None:
         """What follows the database's commit on the host's own disk."""
-        self.manifests.commit(company_id)
+        if self._prepared:
+            self.manifests.commit(company_id)
         self.state.write(company_id, record)
 
     def _wrong_way(self, company_id: str, found: Authority) -> Problem:

@@ -6,10 +6,9 @@ import os
 import time
 from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import Any
 
-from ..baileys_auth.folder import open_folder
-from ..baileys_auth.names import Names, company_folder
+from ..baileys_auth.manifest import Signature
+from ..baileys_auth.names import company_folder
 from ..node_host import procs
 from ..node_host.problems import HostError, Problem
 
@@ -18,25 +17,27 @@ _STILL = 0.06  # seconds that the files must be still before the copy: more than
 
 
 class Rest:
-    """The logins of one cut-over, whose owners are stopped. `owners`: what pm2 says of them (`script`, `cwd`)."""
+    """The logins of one cut-over, whose owners are stopped. `scripts`: what the owners run."""
 
-    def __init__(
-        self, sessions_dir: Path, company_ids: list[str], names: Names, owners: Iterable[dict[str, Any]]
-    ) -> None:
-        self._sessions_dir, self._names = sessions_dir, names
+    def __init__(self, sessions_dir: Path, company_ids: list[str], scripts: Iterable[str]) -> None:
+        self._sessions_dir = sessions_dir
         self._folders = [sessions_dir / company_folder(company) for company in company_ids]
-        self._scripts = {os.path.realpath(each["script"]) for each in owners if each.get("script")}
+        self._scripts = {os.path.realpath(script) for script in scripts}
         self._seen: list[object] = []
+
+    def begin(self) -> None:
+        """Raise HostError when another process has a login open. `still` tells what changes from now on."""
+        self._seen = self._look()
+        self.nobody_else(())
 
     def prove(self) -> None:
         """Raise HostError when another process has a login open, or when its files change all the same."""
-        self._seen = self._look()
-        self.nobody_else(())
+        self.begin()
         time.sleep(_STILL)
         self.still()
 
     def still(self) -> None:
-        """Raise HostError when a file was added, changed or removed since `prove` looked first."""
+        """Raise HostError when a file was added, changed or removed since the first look."""
         if self._seen != self._look():
             raise HostError(
                 Problem(
@@ -67,11 +68,13 @@ class Rest:
     def _look(self) -> list[object]:
         return [self._signatures(folder) for folder in self._folders]
 
-    def _signatures(self, folder: Path) -> object:
-        if not folder.is_dir():
-            return None
-        with open_folder(folder, self._names) as opened:
-            return opened.list().signatures
+    def _signatures(self, folder: Path) -> dict[str, Signature]:
+        """Of everything in the folder, whatever it is; by name, since to parse the names would take as long again."""
+        try:
+            with os.scandir(folder) as entries:
+                return {entry.name: Signature.of(entry.stat(follow_symlinks=False)) for entry in entries}
+        except FileNotFoundError:  # no folder, or a file that went away in this moment
+            return {}
 
     def _users(self) -> list[procs.Running]:
         """Those, this process apart, that have a file of a login open, or run the script of an owner."""

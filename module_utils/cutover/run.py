@@ -13,6 +13,7 @@ from ..baileys_auth.authority import DATABASE, FILES, StateFile, other
 from ..baileys_auth.database import Database, connect, refusal
 from ..baileys_auth.errors import AuthStateError
 from ..baileys_auth.handover import Handover
+from ..baileys_auth.manifest import ManifestStore
 from ..baileys_auth.restore import restore
 from ..baileys_auth.to_database import ToDatabase
 from ..baileys_auth.to_files import ToFiles
@@ -121,7 +122,7 @@ class CutOver:
         """Bring the host back to where it came from; says what was done. Raises HostError when that fails too."""
         if not (self._moves and self._switched()):
             self._undo_release()
-            self._start()
+            self._start_again()
             self._answers(self.store_before)
             return f"the app was started again on the {self.store_before}, as before; the flag was not switched"
         back = CutOver(self.plan.opposite(), self.journal, self.run_id)
@@ -136,7 +137,7 @@ class CutOver:
     def start_as_is(self) -> str:
         """The last resort: up on the store that the flag names, which is whole at every step of either way."""
         self.outcome.store = self.plan.to if self._switched() else other(self.plan.to)
-        self._start()
+        self._start_again()
         self._answers(self.outcome.store)
         return f"the app was started on the {self.outcome.store}, as the flag says; its login is whole there"
 
@@ -153,16 +154,19 @@ class CutOver:
     # The steps
 
     def _stop(self) -> None:
-        self._frozen_at = time.monotonic()
+        self._owners = pm2_states.Owners(replace(self.plan.processes, drop_stored=[self.plan.flag]))
         self.outcome.marks = [logs.mark(source) for source in self.plan.log_files]
-        stopped = pm2_states.carry_out(replace(self.plan.processes, state="stopped"))
-        settings = self.plan.settings
-        self._at_rest = Rest(settings.sessions_dir, self.plan.companies, settings.names, stopped["processes"])
+        for company in self.plan.companies:
+            ManifestStore(self.plan.settings.state_dir).load(company)  # remembered for the copy
+        self._frozen_at = time.monotonic()
+        self._owners.stop()
+        self._at_rest = Rest(self.plan.settings.sessions_dir, self.plan.companies, self._owners.scripts)
 
     def _rest(self) -> None:
         if self.plan.to == DATABASE and self._moves:
             self._mend_torn()
-        self._at_rest.prove()
+        # The copy to the database is followed by a look at the files; on the way back it changes them itself.
+        (self._at_rest.begin if self.plan.to == DATABASE else self._at_rest.prove)()
 
     def _mend_torn(self) -> None:
         """First of all: should a later step fail, the app starts on these files again."""
@@ -239,6 +243,10 @@ class CutOver:
         return "true" if self.plan.to == DATABASE else "false"
 
     def _start(self) -> None:
+        self._owners.start()
+
+    def _start_again(self) -> None:
+        """Those that do not run, whichever they are."""
         wanted = replace(self.plan.processes, state="started", window_seconds=0, drop_stored=[self.plan.flag])
         pm2_states.carry_out(wanted)
 

@@ -88,6 +88,37 @@ def carry_out(wanted: Wanted, check_mode: bool = False) -> dict[str, Any]:
     )
 
 
+class Owners:
+    """Processes that are stopped and started again with one look at pm2's list, which costs a third of a second each:
+    for who waits meanwhile. Whether they are up again is for `carry_out` to tell, with state=started.
+    """
+
+    def __init__(self, wanted: Wanted) -> None:
+        """Looks. Raises Pm2Error when one is not there."""
+        self._wanted, self._host = wanted, wanted.pm2()
+        self._before = _known(wanted, self._host)
+        _refuse(wanted, pm2.plan(self._before, wanted.names, "stopped"), self._before)
+
+    @property
+    def scripts(self) -> list[str]:
+        """What they run."""
+        named = [process for process in self._before if process.name in self._wanted.names]
+        return [script for process in named if (script := process.public(time.time())["script"])]
+
+    def stop(self) -> None:
+        """Stop them, and wait until they are gone."""
+        self._do("stopped")
+
+    def start(self) -> None:
+        """Start them, without what pm2 has stored of `drop_stored`."""
+        self._do("restarted")
+
+    def _do(self, state: str) -> None:
+        pending = self._host.pending()
+        steps = pm2.plan(self._before, self._wanted.names, state, pending)
+        _do(self._wanted, self._host, steps, self._before, pending)
+
+
 def _known(wanted: Wanted, host: pm2.Pm2) -> list[Process]:
     """pm2's list; empty without a daemon only where an ecosystem file is there to begin with."""
     try:

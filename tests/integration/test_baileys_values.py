@@ -10,7 +10,8 @@ from contextlib import suppress
 import psycopg
 import pytest
 from ansible.module_utils.baileys_auth.database import Database
-from ansible.module_utils.baileys_auth.names import Key
+from ansible.module_utils.baileys_auth.manifest import set_digest
+from ansible.module_utils.baileys_auth.names import CREDS, Key
 from ansible.module_utils.baileys_auth.values import ValueRefusedError, canonical
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -95,8 +96,10 @@ def test_through_copy_and_merge_nothing_changes(connection: psycopg.Connection, 
             database.merge("1")
         assert dict(database.values("1", values.keys(), len(values))) == values
         assert dict(database.values("1", values.keys(), 1000 * len(values))) == values
+        database.write_creds("1", b"{}")
         digests = {key: row.digest for key, row in database.digests("1").items()}
-        assert digests == {key: hashlib.sha256(value).digest() for key, value in values.items()}
+        assert digests == {key: hashlib.sha256(value).digest() for key, value in {**values, CREDS: b"{}"}.items()}
+        assert database.set_digest("1") == set_digest(digests)
 
 
 @pytest.mark.parametrize("text", ['"\\u0000"', '"\\ud83d"', '{"a":"\\udc87\\ud83d"}'])

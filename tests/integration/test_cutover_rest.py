@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.baileys_auth.names import Names
 from ansible.module_utils.cutover.rest import Rest
 from ansible.module_utils.node_host.problems import HostError
 from bot_host import COMPANY, BotHost
@@ -37,8 +36,7 @@ def start() -> Iterator[Start]:
 
 
 def rest(host: BotHost, script: Path | None = None) -> Rest:
-    owners = [{"name": "baileys-service", "script": str(script)}] if script else []
-    return Rest(host.sessions, [COMPANY], Names(), owners)
+    return Rest(host.sessions, [COMPANY], [str(script)] if script else [])
 
 
 def code(error: pytest.ExceptionInfo[HostError]) -> str:
