@@ -41,7 +41,6 @@ def main() -> None:
         found = measure(sandbox, folder, options)
     finally:
         sandbox.close()
-    (PROJECT / ".cache" / "bench.json").write_text(json.dumps(found, default=vars, indent=1))
     report.write(found, PROJECT / "BENCHMARKS.md", PROJECT / "docs" / "benchmark.svg")
     print(report.table(found))
 
@@ -82,11 +81,17 @@ def measure(sandbox: Sandbox, folder: Path, options: argparse.Namespace) -> dict
         _say(f"{COMPANIES} companies")
         many = [logins.make(folder / "many", folder / "rows", f"{10_000 + each}", 337) for each in range(COMPANIES)]
         found["many"] = {1: _one(ways, many[:1]), COMPANIES: _one(ways, many)}
+    _keep(found)  # what follows takes minutes more, and may fail
     found["freezes"] = {}
     for size in {min(options.sizes), max(options.sizes)}:
         _say(f"the freeze, {size} files")
         found["freezes"][size] = freeze.measure(sandbox, size)
+    _keep(found)
     return found
+
+
+def _keep(found: dict[str, Any]) -> None:
+    (PROJECT / ".cache" / "bench.json").write_text(json.dumps(found, default=vars, indent=1))
 
 
 def _one(ways: Ways, companies: list[Login]) -> dict[str, Steps]:

@@ -271,8 +271,8 @@ class Database:
             return None
 
     def stats(self) -> dict[str, int]:
-        """What get_whatsapp_auth_stats() answers, by column. Raises LookupError where there is no such function."""
-        if self._run("SELECT to_regprocedure(%s) IS NULL", [self._stats_name]).fetchone()[0]:
+        """What get_whatsapp_auth_stats() answers, by column. Raises LookupError without it, or the tables it reads."""
+        if not self.has_tables() or self._run("SELECT to_regprocedure(%s) IS NULL", [self._stats_name]).fetchone()[0]:
             raise LookupError("get_whatsapp_auth_stats")
         cursor = self._run("SELECT * FROM {stats}()")
         return dict(zip([column.name for column in cursor.description], cursor.fetchone(), strict=True))
