@@ -31,6 +31,6 @@ class Fleet:
     def seen(self, name: str) -> dict[str, Any]:
         """All that a run could change of a host: its app's files, its rows, its processes."""
         host, company = self.hosts[name], COMPANIES[name]
-        rows = {table: [row for row in rows if company in row] for table, rows in self.first.rows().items()}
+        rows = [(table, row) for table, rows in self.first.rows().items() for row in rows if company in row]
         state = sorted(str(path) for path in self.state_dir(name).rglob("*"))
         return {"files": files_below(host.app), "rows": rows, "processes": host.processes(), "state": state}
