@@ -317,6 +317,17 @@ class Database:
             [company_id],
         )
 
+    def add_missing(self, company_id: str) -> None:
+        """The staged rows into the table, but for those that are there."""
+        self._run(
+            """
+            INSERT INTO {keys} (company_id, key_type, key_id, value, expires_at, created_at, updated_at)
+            SELECT %s, key_type, key_id, value, expires_at, now(), now() FROM baileys_auth_staged
+                ON CONFLICT (company_id, key_type, key_id) DO NOTHING
+            """,
+            [company_id],
+        )
+
     def write_creds(self, company_id: str, creds: bytes) -> None:
         self._run(
             """

@@ -102,6 +102,11 @@ class Names:
             return None
         return Key(key_type, key_id)
 
+    def read_again(self, key: Key) -> Key | None:
+        """The key whose file this type and id name when they are joined again: another one, or none, where a name was
+        split in the wrong place."""
+        return self.parse(_encode(f"{key.type}-{key.id}.json"))
+
     def render(self, key: Key) -> str:
         """The file that Baileys keeps this key in.
 

@@ -6,13 +6,13 @@ import gc
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ..node_host.mask import mask
 from ..node_host.problems import HostError, Problem
-from . import arguments, catalogue, info, restore
+from . import arguments, catalogue, info, repair, restore
 from .archive import Backup, Backups
 from .database import Database, connect, refusal
 from .errors import AuthStateError
@@ -24,6 +24,7 @@ from .to_files import ToFiles
 from .transfer import Result, Settings
 
 Answer = dict[str, Any]
+Found = TypeVar("Found")
 _SHOWN = 20
 
 
@@ -60,30 +61,37 @@ def transfer(instance: AnsibleModule) -> Answer:
     """baileys_auth_state."""
     params = instance.params
     settings = arguments.settings(params, check_mode=instance.check_mode)
-    companies = arguments.companies(params)
     answer: Answer = {"changed": False, "companies": {}, "warnings": []}
-    problems: list[Problem] = []
     with _database(params) as database:
-        work = _work(params, settings, database)
-        for company in _each(companies):  # one that fails does not touch the others
-            try:
-                result, changed = work(company)
-            except HostError as error:
-                problems += error.problems
-                continue
-            except OSError as error:
-                problems.append(_from_os(error))
-                continue
-            except Exception as error:  # psycopg's own, whose text names tables and columns, never values
-                problems.append(refusal(error, f"company {company}"))
-                continue
-            answer["changed"] = answer["changed"] or changed
-            answer["companies"][company] = describe(result, settings)
-            answer["warnings"] += [f"company {company}: {each}" for each in result.warnings]
+        results, problems = _alone(arguments.companies(params), _work(params, settings, database))
+    for company, (result, changed) in results.items():
+        answer["changed"] = answer["changed"] or changed
+        answer["companies"][company] = describe(result, settings)
+        answer["warnings"] += [f"company {company}: {each}" for each in result.warnings]
     answer["diff"] = _diff(answer["companies"], params["destination"])
-    if problems:
-        answer |= {"problems": [problem.as_dict() for problem in problems], "failed": True}
-    return answer
+    return _with_problems(answer, problems)
+
+
+def _alone(companies: list[str], work: Callable[[str], Found]) -> tuple[dict[str, Found], list[Problem]]:
+    """What `work` gave for each company, and what went wrong: one that fails does not touch the others."""
+    results: dict[str, Found] = {}
+    problems: list[Problem] = []
+    for company in _each(companies):
+        try:
+            results[company] = work(company)
+            continue
+        except HostError as error:
+            found = error.problems
+        except OSError as error:
+            found = [_from_os(error)]
+        except Exception as error:  # psycopg's own, whose text names tables and columns, never values
+            found = [refusal(error, f"company {company}")]
+        problems.extend(found)
+    return results, problems
+
+
+def _with_problems(answer: Answer, problems: list[Problem]) -> Answer:
+    return {**answer, "problems": [each.as_dict() for each in problems], "failed": True} if problems else answer
 
 
 def _work(
@@ -130,6 +138,24 @@ def look(instance: AnsibleModule) -> Answer:
         "other_companies": report.other_companies,
         "stats": report.stats,
     }
+
+
+def put_right(instance: AnsibleModule) -> Answer:
+    """baileys_auth_repair."""
+    params = instance.params
+    settings = arguments.settings(params, check_mode=instance.check_mode)
+    with _database(params) as database:
+        results, problems = _alone(
+            arguments.companies(params), lambda company: repair.repair(settings, database, company)
+        )
+    answer: Answer = {
+        "changed": any(each.repair.changes for each in results.values()),
+        "companies": {company: each.as_dict() for company, each in results.items()},
+    }
+    left = ((company, why) for company, facts in answer["companies"].items() for why in facts["left"])
+    answer["warnings"] = [f"company {company}: left as they are, {why}" for company, why in left]
+    answer["diff"] = repair.diff(answer["companies"])
+    return _with_problems(answer, problems)
 
 
 def backup(instance: AnsibleModule) -> Answer:

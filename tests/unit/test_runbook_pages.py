@@ -1,4 +1,4 @@
-"""docs/RUNBOOK.md and RUNBOOK.ru.md: what they tell an operator to type is there, and what they quote is what is said."""
+"""docs/RUNBOOK.md and RUNBOOK.ru.md: what they tell an operator to type is there, and what they quote is said."""
 
 from __future__ import annotations
 
