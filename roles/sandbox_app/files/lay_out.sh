@@ -15,13 +15,16 @@ export GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=core.fsync GIT_CONFIG_VALUE_0=none
 export GIT_AUTHOR_NAME='Bot developers' GIT_AUTHOR_EMAIL=bot@example.com
 export GIT_COMMITTER_NAME="$GIT_AUTHOR_NAME" GIT_COMMITTER_EMAIL="$GIT_AUTHOR_EMAIL"
 
-source=$checkout.source
+source=$origin.source
 # Out of the way at once, and gone in a while: the thousands of files of two node_modules take seconds.
-gone=$(mktemp -d "$checkout.gone.XXXXXX")
-for old in "$source" "$origin" "$checkout" "$@"; do
+# The checkout's own folder stays: on a server the one above is not the app user's.
+gone=$(mktemp -d "$origin.gone.XXXXXX")
+for old in "$source" "$origin" "$@"; do
   [ ! -e "$old" ] || mv "$old" "$gone"
 done
-nice rm -rf "$checkout".gone.* </dev/null >/dev/null 2>&1 &
+mkdir -p "$checkout" "$gone/checkout"
+find "$checkout" -mindepth 1 -maxdepth 1 -exec mv -t "$gone/checkout" {} +
+nice rm -rf "$origin".gone.* </dev/null >/dev/null 2>&1 &
 mkdir -p -m 0700 "$source/work"
 tar --extract --file="$package" --directory="$source" --no-same-owner
 rm "$package"
