@@ -70,6 +70,7 @@ STRANGER = [{"name": "no-such-worker"}]
 
 BAD_INPUTS = [
     BadInput("company_without_folder", ["company_100500"], variables=given(company_ids=[COMPANY, "100500"])),
+    BadInput("company_as_number", ["in quotes"], variables=given(company_ids=[int(COMPANY)])),
     BadInput("creds_missing", ["creds.json"], no_creds),
     BadInput("creds_empty", ["creds.json"], login_file("creds.json", "")),
     BadInput("creds_torn", ["creds.json"], login_file("creds.json", '{"noiseKey":{"private":{"type"')),
