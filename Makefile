@@ -13,8 +13,6 @@ export PYTHON
 # Compiled once: psycopg alone takes half a second longer otherwise, in each module that imports it.
 unexport PYTHONDONTWRITEBYTECODE
 PYTEST = pytest
-# Not the folders that git ignores.
-SHELL_FILES = scripts/setup .ci/run roles/*/files/*.sh
 
 .PHONY: help
 help: ## List the targets
@@ -44,12 +42,27 @@ sandbox: setup ## Build the sandbox: the bot as it is before the runbook
 clean: setup ## Stop what the sandbox runs and remove it
 	ansible-playbook playbooks/sandbox_clean.yml
 
-.PHONY: test
-test: setup ## Every check, the sandbox's beside the others
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-sandbox lint test-unit test-integration
+.PHONY: test test-all test-fast
+# What must be over SSH on a server that has never seen us runs in containers, two of the scenarios each time.
+test: setup containers ## Every check, and deploy and rollback in containers over SSH
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target \
+	  test-sandbox lint test-unit test-integration scenario-default scenario-rollback
 
-.PHONY: test-fast
-test-fast: lint test-unit test-integration ## The checks that need no sandbox
+test-all: test ## The same, every scenario, and the README on a bare machine
+	@$(MAKE) --no-print-directory $(filter-out scenario-default scenario-rollback,$(SCENARIOS)) test-fresh
+
+test-fast: lint test-unit test-integration test-sandbox ## Without containers
+
+SCENARIOS = $(patsubst molecule/%/molecule.yml,scenario-%,$(wildcard molecule/*/molecule.yml))
+.PHONY: containers $(SCENARIOS) test-fresh
+containers: setup ## Find or install an engine for containers, and build the images once
+	@scripts/containers ready
+
+$(SCENARIOS): scenario-%: setup containers ## One scenario of molecule/
+	ANSIBLE_HOME="$(CURDIR)/.ansible" molecule test --scenario-name $*
+
+test-fresh: containers
+	scripts/fresh_machine
 
 .PHONY: lint
 lint: setup ## ansible-lint, yamllint, ruff

@@ -1,0 +1,75 @@
+"""A server of a scenario as an onlooker sees it, over SSH: nothing here asks the playbooks."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections import Counter
+from typing import Any
+
+import testinfra
+
+APP = "/opt/ai-admin"
+STATE = f"{APP}/.auth-state"
+PM2 = "PM2_HOME=/home/bot/.pm2 PATH=/home/bot/programs/bin:$PATH pm2"
+FLAG = "USE_DATABASE_AUTH_STATE"
+OWNERS = ("ai-admin-worker-v2", "baileys-service")
+# The longest first: sender-key-memory-… also starts with sender-key-.
+KEY_TYPES = (
+    *("app-state-sync-version", "contacts-tc-token", "sender-key-memory", "app-state-sync-key", "identity-key"),
+    *("lid-mapping", "device-list", "sender-key", "pre-key", "session", "tctoken"),
+)
+
+
+class Server:
+    """One host of the group whatsapp, and the database that it shares."""
+
+    def __init__(self, host: testinfra.host.Host) -> None:
+        self.host = host
+        self.database = testinfra.get_host("ansible://database", ansible_inventory=host.backend.ansible_inventory)
+        (folder,) = self.lines(f"ls {APP}/baileys_sessions")
+        self.company = folder.removeprefix("company_")
+
+    def lines(self, command: str) -> list[str]:
+        return self.host.check_output(command).splitlines()
+
+    # What it runs
+
+    def processes(self) -> dict[str, dict[str, Any]]:
+        """What pm2 lists, by name."""
+        listed = self.host.check_output(f"{PM2} jlist")
+        return {each["name"]: each for each in json.loads(listed[listed.index("[{") :])}
+
+    def commands(self) -> Counter[str]:
+        """Every process of the app's user but those of this look: the script that it runs, else the program's name."""
+        return Counter(self.lines("ps -u bot -o args= | grep -vE '^(ps|sh|bash|grep|sshd:|/usr/sbin/sshd|sort)'"))
+
+    def health(self) -> dict[str, Any]:
+        ask = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:3100/health').read().decode())"
+        (company,) = json.loads(self.host.check_output(f"python3 -c {shlex.quote(ask)}"))["companies"]
+        return company
+
+    # What it keeps
+
+    def flag_lines(self) -> list[str]:
+        return [line for line in self.lines(f"cat {APP}/.env") if FLAG in line]
+
+    def creds(self) -> dict[str, Any]:
+        return json.loads(self.host.check_output(f"cat {APP}/baileys_sessions/company_{self.company}/creds.json"))
+
+    def files_by_type(self) -> Counter[str]:
+        names = self.lines(f"ls {APP}/baileys_sessions/company_{self.company}")
+        return Counter(next((type_ for type_ in KEY_TYPES if name.startswith(f"{type_}-")), name) for name in names)
+
+    def sql(self, query: str) -> list[list[str]]:
+        url = '"$(cat /root/secrets/database_url)"'
+        answer = self.database.check_output(f"psql {url} --no-psqlrc -At -F '|' -c {shlex.quote(query)}")
+        return [line.split("|") for line in answer.splitlines()]
+
+    def rows_by_type(self) -> Counter[str]:
+        query = f"SELECT key_type, count(*) FROM whatsapp_keys WHERE company_id = '{self.company}' GROUP BY 1"
+        return Counter({type_: int(count) for type_, count in self.sql(query)})
+
+    def below(self, folder: str) -> list[tuple[str, str, str]]:
+        """Everything in a folder: owner, mode, path."""
+        return [tuple(line.split(" ", 2)) for line in self.lines(f"find {folder} -printf '%u %m %p\\n'")]

@@ -1,0 +1,30 @@
+"""After every scenario: nothing is left over, and what is secret is nobody else's."""
+
+from __future__ import annotations
+
+import re
+
+from server import APP, STATE, Server
+
+
+def test_everything_is_the_app_users_and_nobody_elses(server: Server) -> None:
+    assert {owner for owner, _, _ in server.below(APP)} == {"bot"}
+    # What packages bring is no secret, and lies in folders that are closed.
+    packages = re.compile(r"/[.]auth-state/python/|/node_modules")
+    secret = [f"{APP}/.env", STATE, f"{APP}/baileys_sessions_backup"]
+    seen = [entry for folder in secret for entry in server.below(folder) if not packages.search(entry[2])]
+    assert len(seen) > 10
+    assert [entry for entry in seen if int(entry[1], 8) & 0o077] == []
+
+
+def test_no_process_was_left_and_none_runs_twice(server: Server) -> None:
+    commands = server.commands()
+    assert set(commands.values()) == {1}, commands
+    assert len(commands) == 4, commands
+
+
+def test_no_temporary_file_was_left(server: Server) -> None:
+    assert server.lines("ls -A ~bot/.ansible/tmp") == []
+    # npm keeps the last one.
+    assert set(server.lines("ls -A /tmp")) <= {"node-compile-cache"}
+    assert server.lines(f"ls -A {STATE}/staging") == []
