@@ -84,6 +84,8 @@ options:
         each key type an object with C(sample), the SHA-256 of one key of the type, the first by its Baileys file name
         in byte order, as JSON with sorted keys, no blanks, and bytes in base64. It must write nothing.
       - An app that cannot read the copy is so found before it is stopped.
+      - Without one, where O(env_file) names SUPABASE_URL and a key, the copy is read back over that REST endpoint
+        with that key; where it names neither, a warning says that nothing was tried.
     type: list
     elements: str
     default: []
@@ -183,6 +185,12 @@ rehearsed:
   returned: success, but not in check mode
   type: dict
   sample: {"962302": 10}
+read_back:
+  description: The companies whose rows the app's own key sees over REST; null where that was not tried.
+  returned: success, but not in check mode
+  type: list
+  elements: str
+  sample: ["962302"]
 freeze_seconds:
   description: From the stop of the owners to their answer on the new store.
   returned: success

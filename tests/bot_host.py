@@ -64,7 +64,7 @@ class BotHost:
         return auth_states.make(self.company(company), files, **options)
 
     def flag(self, store: str) -> None:
-        self.env_file.write_text(f"SUPABASE_URL=x\n{FLAG}={'true' if store == 'database' else 'false'}\n")
+        self.env_file.write_text(f"PORT=3000\n{FLAG}={'true' if store == 'database' else 'false'}\n")
 
     # What the roles do
 

@@ -1,4 +1,7 @@
-"""What comes before the app is stopped: the rehearsal with its own code, and whether there is a way back to files."""
+"""What comes before the app is stopped: the rehearsal with its own code, and whether there is a way back to files.
+
+Where no command of the app's own is known, and it reads its login over REST, the rows are read back with its own key.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..baileys_auth import read_back
 from ..baileys_auth.authority import DATABASE, FILES
+from ..baileys_auth.catalogue import Catalogue
 from ..baileys_auth.database import Database, connect
+from ..node_host import dotenv, postgrest
 from ..node_host.problems import HostError, Problem
 from . import rehearsal
 from .release import Release
 from .run import Plan
 
+_NOT_READ_BACK = (
+    "Whether the app can read the copied login is only seen after its restart: no cutover_rehearsal_command is set, and"
+    " .env names no SUPABASE_URL and key to read it back with"
+)
 _ONLY_WITH_RELEASE = "The way back to files needs the code of before as well: rollback.yml -e rollback_release=true"
 
 
@@ -26,10 +36,10 @@ def rehearse(params: dict[str, Any], plan: Plan) -> tuple[Plan, dict[str, Any]]:
         kept = Release.kept(Path(params["app_dir"]), Path(params["release_aside"])) if params["app_dir"] else None
         if kept is not None and not kept.files_mode and plan.release is None:
             raise HostError(_lost_files_mode(kept))
-        return plan, {"rehearsed": None, "warnings": []}
+        return plan, {"rehearsed": None, "read_back": None, "warnings": []}
     command = _command(params, plan)
     if command is None:
-        return plan, {"rehearsed": None, "warnings": []}
+        return plan, {"rehearsed": None, **_read_back(plan)}
     with connect(plan.conninfo or "") as connection:
         database = Database(connection, plan.schema)
         wanted = {company: rehearsal.expected(database, company, plan.settings.names) for company in plan.companies}
@@ -40,6 +50,7 @@ def rehearse(params: dict[str, Any], plan: Plan) -> tuple[Plan, dict[str, Any]]:
         raise HostError(*problems)
     answer: dict[str, Any] = {
         "rehearsed": {company: len(facts["keys"]) for company, facts in wanted.items()},
+        "read_back": None,
         "warnings": [],
     }
     if plan.settings.flag_store == FILES and plan.release is not None:
@@ -66,6 +77,22 @@ def _command(params: dict[str, Any], plan: Plan) -> rehearsal.Command | None:
         environment=environment,
         timeout=params["rehearsal_timeout"],
     )
+
+
+def _read_back(plan: Plan) -> dict[str, Any]:
+    """Which companies' rows the app's own key sees over REST. Raises HostError when it does not see all of them."""
+    rest = postgrest.from_environment(dotenv.values(dotenv.read(plan.env_file)), plan.schema)
+    if rest is None:
+        return {"read_back": None, "warnings": [_NOT_READ_BACK]}
+    with connect(plan.conninfo or "") as connection:
+        database = Database(connection, plan.schema)
+        problems = [each for company in plan.companies for each in read_back.read_back(rest, database, company)]
+        with database.transaction(snapshot=True):
+            open_tables = Catalogue(connection, plan.schema).inspect().open_to
+    if problems:
+        raise HostError(*problems)
+    depends = read_back.depends_on_open_policy(rest, open_tables)
+    return {"read_back": plan.companies, "warnings": [str(depends)] if depends else []}
 
 
 def _lost_files_mode(kept: Release) -> Problem:

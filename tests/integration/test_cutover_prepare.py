@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import postgrest_server
 import pytest
 from ansible.module_utils.baileys_auth.database import Database, connect
 from ansible.module_utils.baileys_auth.names import Names
 from ansible.module_utils.cutover import rehearsal
 from bot_host import COMPANY, Answer, BotHost, codes, good
-from postgresql_server import TestDatabase
+from postgresql_server import Server, TestDatabase
+from postgrest_server import Endpoint, key_of
 
 PHONE = "79686484488"
 
@@ -184,3 +187,68 @@ def test_release_that_was_never_kept_is_refused(copied: BotHost, tmp_path: Path)
         ),
     )
     assert codes(answer) == ["no_release_before"]
+
+
+# Without a command: over REST, with the key of .env
+
+
+@pytest.fixture
+def endpoint(postgresql: Server, database: TestDatabase) -> Iterator[Endpoint]:
+    with postgrest_server.running(postgresql.url(database.name, admin=True)) as found:
+        yield found
+
+
+def settings(host: BotHost, url: str, key: str) -> None:
+    host.env_file.write_text(f"{host.env_file.read_text()}SUPABASE_URL={url}\nSUPABASE_KEY={key}\n")
+
+
+def warned(answer: Answer, words: str) -> bool:
+    """Ansible keeps the warnings of this process, so those of other tests may be among them."""
+    return any(words in each["event"]["msg"] for each in answer.get("warnings", []))
+
+
+def test_copy_is_read_back_with_the_apps_own_key(copied: BotHost, database: TestDatabase, endpoint: Endpoint) -> None:
+    settings(copied, endpoint.url, key_of("service_role"))
+    with copied.unchanged(database):
+        answer = good(hold(copied))
+    assert answer["read_back"] == [COMPANY]
+    assert answer["rehearsed"] is None
+    assert not warned(answer, "is set, and .env names no")
+    assert len(endpoint.asked) > 5
+
+
+def test_key_that_sees_no_row_is_found_before_the_stop(
+    copied: BotHost, database: TestDatabase, endpoint: Endpoint
+) -> None:
+    settings(copied, endpoint.url, key_of("anon"))
+    with copied.unchanged(database):
+        answer = hold(copied)
+    assert codes(answer) == ["rest_permission"]
+    assert key_of("anon") not in json.dumps(answer)
+    assert endpoint.url not in json.dumps(answer)
+
+
+def test_key_that_only_sees_them_because_everybody_does_is_said(
+    copied: BotHost, fresh_database: TestDatabase, postgresql: Server
+) -> None:
+    copied.conninfo = fresh_database.conninfo
+    good(copied.state("database", authority="keep", conflict="files"))
+    fresh_database.run("GRANT SELECT ON whatsapp_auth, whatsapp_keys TO anon")
+    for table in ("whatsapp_auth", "whatsapp_keys"):
+        fresh_database.run(f"CREATE POLICY everybody ON {table} FOR ALL USING (true)")
+    with postgrest_server.running(postgresql.url(fresh_database.name, admin=True)) as endpoint:
+        settings(copied, endpoint.url, key_of("anon"))
+        answer = good(hold(copied))
+    assert answer["read_back"] == [COMPANY]
+    assert warned(answer, "schema_harden")
+
+
+def test_half_of_the_settings_is_refused(copied: BotHost) -> None:
+    copied.env_file.write_text(f"{copied.env_file.read_text()}SUPABASE_URL=https://project.supabase.co\n")
+    assert codes(hold(copied)) == ["rest_half_set"]
+
+
+def test_nothing_to_try_with_is_said(copied: BotHost) -> None:
+    answer = good(hold(copied))
+    assert answer["read_back"] is None
+    assert warned(answer, "is set, and .env names no SUPABASE_URL")
