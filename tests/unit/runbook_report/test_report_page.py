@@ -150,6 +150,11 @@ def test_check_mode_is_never_called_done() -> None:
     assert '<header class="verdict planned">' in page.render(told.close())
 
 
+def test_a_lost_host_is_lost_before_the_run_has_ended() -> None:
+    told = lost()
+    assert page.verdict_of(told.run.hosts["sandbox"], told.run) == "bad"
+
+
 def test_a_run_that_only_looked_is_not_called_done() -> None:
     told = killed()
     host = told.run.hosts["sandbox"]

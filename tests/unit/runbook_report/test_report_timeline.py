@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible.module_utils.cutover.run import CutOver
 from runbook_report import timeline
 from stories import deployed, failed_install, killed, wrong_host
 
@@ -87,3 +88,8 @@ def test_a_host_that_was_not_reached_has_no_timeline() -> None:
 )
 def test_ticks_are_few_and_round(seconds: float, texts: list[str]) -> None:
     assert [text for _left, text in timeline.ticks(seconds)] == texts
+
+
+def test_every_step_of_the_journal_has_words() -> None:
+    """In the order in which the run takes them; a step without words of ours is shown by its own name."""
+    assert list(timeline.JOURNAL) == [name for name, _do in CutOver.steps(object.__new__(CutOver))]
