@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import getpass
 import os
@@ -113,7 +114,7 @@ class CallbackModule(CallbackBase):
         self._run.begin(host.name, task._uuid, task.name or task.action, task.action, time.time())
         if task.action == CUT_OVER:
             # The run may be killed with the bot down: then the page has to say so.
-            self._write()
+            self._write_meanwhile()
 
     def v2_runner_on_ok(self, result: Any) -> None:
         if result.task.action == STEP:
@@ -145,6 +146,11 @@ class CallbackModule(CallbackBase):
     def _heard(self, result: Any, outcome: str) -> None:
         self._run.end(result.host.name, result.task._uuid, outcome, result.result, time.time())
         if result.task.action == STEP and time.time() - self._written > PAUSE:
+            self._write_meanwhile()
+
+    def _write_meanwhile(self) -> None:
+        # What stands in the way now may be gone at the end; if it is not, it is said then.
+        with contextlib.suppress(OSError):
             self._write()
 
     def _write(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import importlib.util
 import os
 import pty
 import re
@@ -100,6 +101,28 @@ def test_a_report_that_cannot_be_written_is_a_warning_that_says_why(player: Play
     said = " ".join(done.stderr.split())
     assert said.count("There is no report of this run, which goes on all the same. FileExistsError") == 1
     assert "localhost : ok=4" in " ".join(done.stdout.split())
+
+
+def test_what_it_cannot_follow_is_said_once() -> None:
+    """A defect of its own: here, events of a run that never began."""
+
+    class Display:
+        verbosity, said = 0, []
+
+        def warning(self, text: str) -> None:
+            self.said.append(text)
+
+    spec = importlib.util.spec_from_file_location("runbook_plugin", PROJECT / "callback_plugins" / "runbook.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    plugin = module.CallbackModule(display=Display())
+    for _ in range(3):
+        plugin.v2_playbook_on_stats(None)
+    assert [text.partition(".")[0] for text in Display.said] == [
+        "There is no report of this run, which goes on all the same"
+    ]
 
 
 def test_values_of_extra_variables_are_not_shown(player: Player) -> None:
