@@ -13,7 +13,7 @@ Line = tuple[str, str]  # mark's name, text
 
 def lines(run: Run, now: float, width: int, height: int) -> list[str]:
     """What is done, what runs and for how long, and what is to come, cut to a terminal of this size."""
-    hosts = [host for host in run.hosts.values() if host.tasks]
+    hosts = [host for host in list(run.hosts.values()) if host.tasks]
     done, running, awaited = _done(hosts, len(run.hosts)), _running(hosts, now), _awaited(hosts)
     room = max(height - len(running) - 4, 2)
     done = done[-max(room - len(awaited), room // 2) :]
@@ -49,7 +49,7 @@ def _elapsed(name: str, hosts: list[Host], now: float) -> str:
 
 
 def _awaited(hosts: list[Host]) -> list[Line]:
-    names = {name: None for host in hosts for name in host.awaited.values()}
+    names = {name: None for host in hosts for name in list(host.awaited.values())}
     return [("awaited", name) for name in names]
 
 

@@ -62,7 +62,7 @@ class HostView:
 
 def render(run: Run) -> str:
     """The page, as it stands now. Each text is masked and escaped where it is put in, and the whole masked again."""
-    hosts = [_view(host, run) for host in run.hosts.values()]
+    hosts = [_view(host, run) for host in list(run.hosts.values())]
     gravest = min((view.verdict for view in hosts), key=VERDICTS.index, default="open")
     template = _templates().get_template("report.html.j2")
     return mask(template.render(run=run, hosts=hosts, verdict=gravest, headline=_headline(run, hosts, gravest)))

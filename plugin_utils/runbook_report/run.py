@@ -146,7 +146,10 @@ class Host:
 
 @dataclass
 class Run:
-    """One run of a playbook. `facts`: who, where from and how, for the foot of the page."""
+    """One run of a playbook. `facts`: who, where from and how, for the foot of the page.
+
+    Ansible tells of it in two threads, and a third one shows it: who reads a dict of it goes over a copy.
+    """
 
     playbook: str
     began: float

@@ -55,7 +55,10 @@ class Screen:
 
     def _paint(self) -> None:
         size = shutil.get_terminal_size()
-        lines = self._lines(size.columns, size.lines)
+        lines: list[str] = []
+        # Inside of what others print: a defect of the checklist must not become one of theirs.
+        with suppress(Exception):
+            lines = self._lines(size.columns, size.lines)
         if lines:
             up = f"\x1b[{len(lines) - 1}A" if len(lines) > 1 else ""
             self._write("\r" + "\n".join(line + ERASE_REST for line in lines) + ERASE_BELOW + up + "\r")

@@ -66,7 +66,7 @@ def of_host(host: Host) -> Timeline:
     if host.running is not None:
         waiting = Step(host.running.name, "", RUNNING, end)
         line.rows.append(_row(host, "running", [waiting], since, end, (start, end)))
-    line.rows += [Row([Step(name, "", "awaited", end)], "awaited", 0.0) for name in host.awaited.values()]
+    line.rows += [Row([Step(name, "", "awaited", end)], "awaited", 0.0) for name in list(host.awaited.values())]
     return line
 
 
