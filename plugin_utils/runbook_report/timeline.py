@@ -73,9 +73,10 @@ def of_host(host: Host) -> Timeline:
 def _events(host: Host) -> list[tuple[Step | Failure, bool]]:
     """Lines and failures in order, and whether any work was done before each since the one before.
 
-    The failure that only ends the run in words, after the first, is no event of its own.
+    The failure that only ends the run in words, after one that was shown already, is no event of its own.
     """
-    told = host.failures[-1:] if len(host.failures) > 1 and _only_tells(host) else []
+    shown = len(host.failures) > 1 or any(step.outcome == "missing" for step in host.steps)
+    told = host.failures[-1:] if shown and _only_tells(host) else []
     events = sorted([*host.steps, *(each for each in host.failures if each not in told)], key=lambda each: each.at)
     ends = [task.ended for task in host.tasks if task.ended and not task.is_line and task.outcome != SKIPPED]
     before = [0.0, *(each.at for each in events)]
@@ -85,6 +86,8 @@ def _events(host: Host) -> list[tuple[Step | Failure, bool]]:
 
 
 def _only_tells(host: Host) -> bool:
+    if not host.failures:
+        return False
     last = next((task for task in reversed(host.tasks) if task.name == host.failures[-1].task), None)
     return last is not None and last.action.rpartition(".")[2] == "fail"
 

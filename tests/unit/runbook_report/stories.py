@@ -59,8 +59,8 @@ class Teller:
     def hand_over(self, host: str = "sandbox", **report: Any) -> Teller:
         return self.task("Hand it to the report", 0.0, action="runbook_report", host=host, report=report)
 
-    def fails(self, name: str, seconds: float = 1.0, host: str = "sandbox", **result: Any) -> Teller:
-        return self.task(name, seconds, FAILED, host=host, **result)
+    def fails(self, name: str, seconds: float = 1.0, host: str = "sandbox", **more: Any) -> Teller:
+        return self.task(name, seconds, FAILED, host=host, **more)
 
     def close(self, *failed: str) -> Run:
         self.run.close(failed, self.now)

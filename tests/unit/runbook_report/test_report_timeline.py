@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from ansible.module_utils.cutover.run import CutOver
 from runbook_report import timeline
-from stories import deployed, failed_install, killed, wrong_host
+from stories import deployed, failed_install, killed, monitored, wrong_host
 
 
 def test_bars_follow_each_other_in_proportion() -> None:
@@ -62,6 +62,14 @@ def test_what_failed_stands_in_its_place_and_what_only_tells_does_not() -> None:
 def test_a_lone_failure_that_only_tells_is_the_failure() -> None:
     rows = timeline.of_host(wrong_host().close("sandbox").hosts["sandbox"]).rows
     assert (rows[0].kind, rows[0].lines[0].name) == ("failed", "Stop here when anything is wrong")
+
+
+def test_a_line_that_found_fault_needs_no_second_one() -> None:
+    told = monitored().task("Look", 1.0).step("Bot watched", "the database does not answer", "missing")
+    told.fails("Say what is wrong", 0.1, action="ansible.builtin.fail", msg="the database does not answer")
+    rows = timeline.of_host(told.close("sandbox").hosts["sandbox"]).rows
+    assert (rows[-1].kind, rows[-1].lines[0].name) != ("failed", "Say what is wrong")
+    assert "failed" not in [row.kind for row in rows]
 
 
 def test_a_run_that_was_cut_off_shows_the_task_that_ran() -> None:
