@@ -38,14 +38,20 @@ def look(instance: AnsibleModule) -> Answer:
     app = (health.ask(params["health_url"]) if params["health_url"] else None) or {}
     answer["companies"], problems = _companies(params, settings, app)
     answer["problems"] += problems
-    journal = Journal(settings.state_dir)
+    said = problem_of(Journal(settings.state_dir), settings.flag_store, answer["processes"])
+    if said is not None:
+        answer["problems"].insert(0, said.as_dict())
+    return {**answer, "columns": list(COLUMNS), "rows": cells(answer)}
+
+
+def problem_of(journal: Journal, store: str, processes: list[Answer]) -> Problem | None:
+    """What the last cut-over has left undone; None where it ended well. `store`: what the flag names."""
     run = journal.last()
     if run is not None and run.end is None:
-        said = journal.under_way() if run.alive() else _cut_off(run, settings.flag_store, answer["processes"])
-        answer["problems"].insert(0, said.as_dict())
-    elif run is not None and run.end["outcome"] == "broken":
-        answer["problems"].insert(0, _broken(run, settings.flag_store).as_dict())
-    return {**answer, "columns": list(COLUMNS), "rows": cells(answer)}
+        return journal.under_way() if run.alive() else _cut_off(run, store, processes)
+    if run is not None and run.end["outcome"] == "broken":
+        return _broken(run, store)
+    return None
 
 
 def _runs(state_dir: Path) -> Answer:

@@ -330,11 +330,11 @@ def last_lines(path: str | os.PathLike[str], count: int = 10, since: int = 0) ->
         size = os.fstat(file.fileno()).st_size
         file.seek(max(since if since <= size else 0, size - _CHUNK))
         lines = [plain(line) for line in file.read().decode("utf-8", "replace").splitlines()]
-        return [_show(line) for line in lines if line][-count:]
+        return [show(line) for line in lines if line][-count:]
     return []
 
 
-def _show(line: str) -> str:
+def show(line: str) -> str:
     """Masked before it is cut: a cut through a number or key must not hide it from the mask."""
     shown = mask(line)
     return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]} …"
@@ -433,7 +433,7 @@ def watch(
                             {
                                 "name": pattern.name,
                                 **source,
-                                "line": _show(text),
+                                "line": show(text),
                                 "time": line_time(text),
                                 "number": numbers[index],
                             }
@@ -483,7 +483,7 @@ def watch(
         pattern.name for pattern in (*expected, *forbidden) if not any(pattern.applies(tail.source) for tail in tails)
     ]
     result.last_error_lines = [
-        {**tails[index].source, "lines": [_show(line) for line in lines]}
+        {**tails[index].source, "lines": [show(line) for line in lines]}
         for index, lines in last.items()
         if lines and tails[index].source.get("stream") in (None, "err")
     ]

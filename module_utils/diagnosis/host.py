@@ -1,0 +1,72 @@
+"""Checks of what is around the app: space, backups, and our own runs. Pure."""
+
+from __future__ import annotations
+
+from ..node_host.problems import Problem
+from .check import Note, Said, note
+from .facts import Facts
+
+
+def backups(facts: Facts) -> Said:
+    found: list[Problem] = []
+    for company, seen in facts.backups.items():
+        where = f"company {company}"
+        if seen["newest"] is None:
+            what = "there is no verified backup of its files"
+            if seen["originals"]:
+                what += f" ({seen['originals']} folder(s) of the original script are there, which nobody has verified)"
+            missing = Problem("backup_missing", where, what, "ansible-playbook deploy.yml --tags backup makes one")
+            found.append(missing if facts.store == "database" else note(missing))
+        elif not seen["intact"]:
+            what = f"{seen['newest']} is not what was read back when it was made"
+            found.append(
+                Problem("backup_damaged", where, what, "Check the disk; ansible-playbook deploy.yml --tags backup")
+            )
+    return found or "; ".join(f"company {company}: {seen['newest']}" for company, seen in facts.backups.items())
+
+
+def disk(facts: Facts) -> Said:
+    found: list[Problem] = []
+    for folder, (free, inodes, total) in facts.disks.items():
+        if free < facts.limits.free_mb:
+            what = (
+                f"{free} MiB are free, fewer than {facts.limits.free_mb}: a full disk stops everything, and tears files"
+            )
+            found.append(
+                Problem("disk_full", folder, what, "Make room: old backups, pm2 flush, journalctl --vacuum-size=200M")
+            )
+        if total and inodes < facts.limits.free_inodes:
+            what = f"{inodes} inodes are free, fewer than {facts.limits.free_inodes}: no file can be made without one"
+            found.append(Problem("inodes_full", folder, what, "Remove folders of many small files"))
+    return found or ", ".join(f"{free} MiB free at {folder}" for folder, (free, _inodes, _total) in facts.disks.items())
+
+
+def lock(facts: Facts) -> Said:
+    if facts.lock is None:
+        return "no run holds the lock"
+    holder, state = facts.lock
+    if state == "alive":
+        return [Note("lock_held", "the lock", f"a run goes on: {holder}", "Wait for it, and look again")]
+    what = f"it is held by {holder}, a run that {'is gone' if state == 'gone' else 'cannot be seen from here'}"
+    remedy = "If it is dead: ansible-playbook deploy.yml (or rollback.yml) -e lock_takeover=true"
+    return [Problem("lock_left", "the lock", what, remedy)]
+
+
+def run(facts: Facts) -> Said:
+    if facts.run is None:
+        return "each cut-over came to its end"
+    return [note(facts.run) if facts.run.code == "cutover_under_way" else facts.run]
+
+
+def script(facts: Facts) -> Said:
+    if facts.old_script is None:
+        return "the original migration script is not there"
+    what = "the original migration script: it splits names wrongly, and reports success whatever happens"
+    return [
+        Note(
+            "old_script",
+            facts.old_script,
+            what,
+            "Do not run it; deploy.yml moves the login. Remove it from the repository",
+        )
+    ]
