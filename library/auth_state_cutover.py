@@ -97,6 +97,11 @@ options:
     description: Do all that comes before the stop, and stop there.
     type: bool
     default: false
+  copy_timeout:
+    description:
+      - Seconds that the copy may take with the app stopped. Then it is given up, and the app started again as it was.
+    type: float
+    default: 60
   log_files:
     description: Logs whose end is remembered before the stop, as M(log_watch) takes them.
     type: list
@@ -241,6 +246,11 @@ reverted:
   returned: failed
   type: str
   sample: the app was started again on the files, as before; the flag was not switched
+broken:
+  description: Whether that failed as well, so that somebody has to look.
+  returned: failed
+  type: bool
+  sample: false
 problems:
   description: What failed.
   returned: failed
@@ -272,6 +282,7 @@ OPTIONS = {
     "uptime_seconds": {"type": "float", "default": 3.0},
     "health_url": {"type": "str"},
     "health_timeout": {"type": "float", "default": 30.0},
+    "copy_timeout": {"type": "float", "default": 60.0},
     "log_files": {"type": "list", "elements": "dict", "default": []},
     "app_dir": {"type": "path"},
     "rehearsal_command": {"type": "list", "elements": "str", "default": []},

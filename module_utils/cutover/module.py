@@ -36,6 +36,7 @@ def carry_out(instance: AnsibleModule) -> Answer:
     if instance.check_mode:
         return _foretell(plan)
     recovered = recover(journal, plan)
+    prepare.ask_database(plan)
     plan, rehearsal = prepare.rehearse(instance.params, plan)
     if instance.params["hold"]:
         return {"changed": False, "held": True, "steps": [], "store": plan.settings.flag_store, **rehearsal}
@@ -89,7 +90,7 @@ def _run(plan: Plan, journal: Journal, run_id: str) -> Answer:
         journal.note(run_id, "failed", problems=[each.as_dict() for each in problems])
         outcome, said, more = _bring_back(cut)
         problems = [each.as_dict() for each in (*problems, *more)]
-        answer = {**_answer(cut), "reverted": said, "problems": problems, "failed": True}
+        answer = {**_answer(cut), "reverted": said, "broken": bool(more), "problems": problems, "failed": True}
     else:
         outcome, answer = "done", _answer(cut)
     journal.note(run_id, "end", outcome=outcome, store=cut.outcome.store, answer=answer)
@@ -166,6 +167,7 @@ def _plan(instance: AnsibleModule) -> Plan:
         uptime_seconds=params["uptime_seconds"],
         health_url=params["health_url"] or None,
         health_timeout=params["health_timeout"],
+        copy_timeout=params["copy_timeout"],
         release=prepare.release_before(params) if params["release_back"] else _release(params["release"]),
     )
 

@@ -6,6 +6,7 @@ Where no command of the app's own is known, and it reads its login over REST, th
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,38 @@ from ..node_host import dotenv, postgrest
 from ..node_host.problems import HostError, Problem
 from . import rehearsal
 from .release import Release
-from .run import Plan
+from .run import FROM_DATABASE, Plan
 
 _NOT_READ_BACK = (
     "Whether the app can read the copied login is only seen after its restart: no cutover_rehearsal_command is set, and"
     " .env names no SUPABASE_URL and key to read it back with"
 )
 _ONLY_WITH_RELEASE = "The way back to files needs the code of before as well: rollback.yml -e rollback_release=true"
+
+
+_SLOW = 1.0  # seconds for one statement
+
+
+def ask_database(plan: Plan) -> None:
+    """Before the app is stopped: whether the database that is needed answers, and fast enough to be waited for.
+
+    Raises HostError. The way back is not refused for slowness: it may be the way out of it.
+    """
+    if plan.to == FILES and plan.source != FROM_DATABASE:
+        return
+    with connect(plan.conninfo or "") as connection:
+        begun = time.monotonic()
+        connection.execute("SELECT 1")
+        seconds = time.monotonic() - begun
+    if seconds > _SLOW and plan.to == DATABASE:
+        raise HostError(
+            Problem(
+                "database_slow",
+                "the database",
+                f"it takes {seconds:.1f} s for one statement: the app would be down for long, and slow on it",
+                "The app was not stopped. Look at the way to the database and at its load, then run again",
+            )
+        )
 
 
 def rehearse(params: dict[str, Any], plan: Plan) -> tuple[Plan, dict[str, Any]]:

@@ -77,7 +77,7 @@ class Release:
         self._make_room()
         if self.dependencies:
             staged = self.staging / "node_modules"
-            _swap(self._modules, self._old, staged if staged.exists() else self._parked)
+            self._swap(self._old, staged if staged.exists() else self._parked)
         if self.commit_after != self.commit_before:
             self._git("merge", "--ff-only", "--quiet", self.commit_after)
         facts = {name: str(value) if isinstance(value, Path) else value for name, value in vars(self).items()}
@@ -86,7 +86,7 @@ class Release:
     def revert(self) -> None:
         """Take back what `activate` did, however far it came."""
         if self.dependencies:
-            _swap(self._modules, self._parked, self._old)
+            self._swap(self._parked, self._old)
         if self.commit_after != self.commit_before and self.is_current():
             # --keep refuses to touch a file that was changed meanwhile.
             self._git("reset", "--keep", self.commit_before)
@@ -100,10 +100,23 @@ class Release:
     def _make_room(self) -> None:
         """What earlier releases kept aside goes out of the way, to be removed once the app is up."""
         make_folder(self.aside)
-        make_folder(self.aside / "outdated")
         for path in self.aside.glob("node_modules.*"):
             if path not in (self._old, self._parked):
-                os.rename(path, self.aside / "outdated" / f"{time.time_ns()}")
+                self._outdate(path)
+
+    def _outdate(self, path: Path) -> None:
+        make_folder(self.aside / "outdated")
+        os.rename(path, self.aside / "outdated" / f"{time.time_ns()}")
+
+    def _swap(self, old: Path, new: Path) -> None:
+        """What is in its place goes to `old`, `new` takes it; one that was cut off in the middle is completed."""
+        if not new.exists():
+            return
+        if self._modules.exists():
+            if old.exists():  # of an earlier try
+                self._outdate(old)
+            os.rename(self._modules, old)
+        os.rename(new, self._modules)
 
     @property
     def _old(self) -> Path:
@@ -132,12 +145,3 @@ class Release:
                 )
             )
         return done.stdout.strip()
-
-
-def _swap(place: Path, old: Path, new: Path) -> None:
-    """What is in its place goes to `old`, `new` takes it; one that was cut off in the middle is completed."""
-    if not new.exists():
-        return
-    if place.exists():
-        os.rename(place, old)
-    os.rename(new, place)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,7 +21,7 @@ from ..baileys_auth.to_files import ToFiles
 from ..baileys_auth.transfer import MOVE, Result, Settings, current_authority
 from ..node_host import dotenv, logs, pm2, pm2_states
 from ..node_host.problems import HostError, Problem
-from . import health, torn
+from . import deadline, health, torn
 from .journal import Journal
 from .release import Release
 from .rest import Rest
@@ -30,7 +31,8 @@ FROM_DATABASE, BEST, AS_THEY_ARE, FROM_BACKUP = "database", "best", "files", "ba
 
 # Why the other store cannot be copied back on the way back from a failed run: then what was verified before the switch
 # is the best there is.
-_NO_COPY = {"identity_changed", "database_unreachable", "database_password", "database_error", "row_missing"}
+_GONE = {"database_unreachable", "database_password", "database_tls", "database_error", "database_slow"}
+_NO_COPY = {"identity_changed", "row_missing", *_GONE}
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class Plan:
     release: Release | None = None
     source: str = FROM_DATABASE
     backup: str = "newest"
+    copy_timeout: float = 60
 
     def opposite(self) -> Plan:
         """The way back from this run, should it fail after the flag was switched."""
@@ -184,14 +187,15 @@ class CutOver:
         copies = self.plan.to == DATABASE or self.plan.source in (FROM_DATABASE, BEST)
         settings = replace(self.plan.settings, authority=MOVE, check_mode=False)
         try:
-            with self.database(needed=copies) as database:
+            with deadline.within(self.plan.copy_timeout, _too_slow), self.database(needed=copies) as database:
                 for company in self.plan.companies:
                     if not (copies and self.is_there(settings, database, company)):
                         self._keep(company, self._move(settings, database, company, copies=copies))
         except Exception as error:
-            if self.plan.source != BEST or not {problem.code for problem in problems_of(error)} & _NO_COPY:
+            codes = {problem.code for problem in problems_of(error)}
+            if self.plan.source != BEST or not codes & _NO_COPY:
                 raise
-            self._take_as_is(settings)
+            self._take_as_is(settings, asking=not codes & _GONE)
         if self.plan.to == DATABASE:
             self._at_rest.still()
 
@@ -200,9 +204,12 @@ class CutOver:
             return Handover(settings, database, self.plan.to).abandon(company)[0]
         return (ToDatabase if self.plan.to == DATABASE else ToFiles)(settings, database).run(company)
 
-    def _take_as_is(self, settings: Settings) -> None:
-        """The other store cannot be copied: what was verified before the switch is the best there is."""
-        with self.database(needed=False) as database:
+    def _take_as_is(self, settings: Settings, *, asking: bool) -> None:
+        """The other store cannot be copied: what was verified before the switch is the best there is.
+
+        `asking`: whether the database answers, so that what it holds is archived first.
+        """
+        with self.database(needed=False) if asking else nullcontext() as database:
             for company in self.plan.companies:
                 accepting = replace(settings, accept_key_loss=True)
                 self._keep(company, Handover(accepting, database, self.plan.to).abandon(company)[0])
@@ -288,13 +295,40 @@ class CutOver:
             host.save()
 
     def _settle(self) -> None:
+        """The app runs and has written: a database that is gone by now is no reason to go back to what is older.
+
+        The host's own copy of the record is the later one then, and counts.
+        """
         settings = replace(self.plan.settings, flag_store=self.plan.to, check_mode=False)
-        with self.database(needed=self.plan.to == DATABASE) as database:
-            for company in self.plan.companies:
-                Handover(settings, database, self.plan.to).settle(company)
+        try:
+            with deadline.within(self.plan.copy_timeout, _too_slow), self.database(needed=True) as database:
+                self._write_record(settings, database)
+        except Exception as error:
+            problems = problems_of(error)
+            if not {problem.code for problem in problems} & _GONE:
+                raise
+            self.outcome.warnings += [
+                f"{each.where}: {each.problem}. The record is on this host alone" for each in problems
+            ]
+            self._write_record(settings, None)
+
+    def _write_record(self, settings: Settings, database: Database | None) -> None:
+        for company in self.plan.companies:
+            Handover(settings, database, self.plan.to).settle(company)
 
     def database(self, *, needed: bool) -> _Connection:
         return _Connection(self.plan.conninfo, self.plan.schema, needed)
+
+
+def _too_slow(seconds: float) -> Exception:
+    return AuthStateError(
+        Problem(
+            "database_slow",
+            "the database",
+            f"the copy was not through after {seconds:g} s, with the app stopped",
+            "Look at the way to the database and at its load, and run again when it answers fast",
+        )
+    )
 
 
 class _Connection:

@@ -1,0 +1,151 @@
+"""A release killed at each thing it does, forward and back: mended, it is the one commit or the other, whole."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.module_utils.cutover import release as module
+from ansible.module_utils.cutover.release import Release
+
+
+class Killed(BaseException):
+    """Not to be caught by anything, as a kill is not."""
+
+
+def git(folder: Path, *arguments: str) -> str:
+    who = ["-c", "user.name=Test", "-c", "user.email=test@example.org"]
+    return subprocess.run(
+        ["git", "-C", folder, *who, *arguments], check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
+@pytest.fixture
+def release(tmp_path: Path) -> Release:
+    """An app at its first commit with the dependencies of that, and those of the second beside it."""
+    app, state = tmp_path / "app", tmp_path / "state"
+    app.mkdir()
+    git(app, "init", "--quiet")
+    commits = []
+    for version in ("1", "2"):
+        (app / "package-lock.json").write_text(version)
+        (app / ".gitignore").write_text("node_modules\n")
+        git(app, "add", ".")
+        git(app, "commit", "--quiet", "--message", version)
+        commits.append(git(app, "rev-parse", "HEAD"))
+    git(app, "reset", "--quiet", "--hard", commits[0])
+    staging, aside = state / "staging", state / "aside" / "release"
+    for folder, version in ((app, "1"), (staging, "2")):
+        (folder / "node_modules").mkdir(parents=True)
+        (folder / "node_modules" / "version").write_text(version)
+    # What a deploy long ago has kept.
+    (aside / "node_modules.0").mkdir(parents=True)
+    return Release(app, *commits, True, staging, aside, state / "a.patch")
+
+
+def version(release: Release) -> str:
+    """Of the code, which its dependencies share."""
+    code = (release.app_dir / "package-lock.json").read_text()
+    assert (release.app_dir / "node_modules" / "version").read_text() == code
+    assert git(release.app_dir, "status", "--porcelain") == ""
+    return code
+
+
+def killed_at(number: int, do: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether `do` came so far: it is killed before what it does, and again after it, `number` counting both."""
+    count = itertools.count()
+
+    def around(real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **options: Any) -> Any:
+            if next(count) == number:
+                raise Killed
+            result = real(*arguments, **options)
+            if next(count) == number:
+                raise Killed
+            return result
+
+        return call
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "rename", around(os.rename))
+        patch.setattr(Release, "_git", around(Release._git))
+        patch.setattr(module, "replace_file", around(module.replace_file))
+        try:
+            do()
+        except Killed:
+            return True
+    return False
+
+
+@pytest.mark.parametrize("number", range(24))
+def test_killed_on_the_way_forward(release: Release, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    if not killed_at(number, release.activate, monkeypatch):
+        assert number > 10, "it does less than that"
+        assert version(release) == "2"
+        return
+    release.mend()
+    assert version(release) in "12"
+    # The next deploy goes forward, and may have to come back.
+    release.activate()
+    assert version(release) == "2"
+    release.revert()
+    assert version(release) == "1"
+
+
+@pytest.mark.parametrize("number", range(24))
+def test_killed_on_the_way_back(release: Release, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    release.activate()
+    if not killed_at(number, release.revert, monkeypatch):
+        assert number > 5, "it does less than that"
+        assert version(release) == "1"
+        return
+    release.mend()
+    assert version(release) in "12"
+    release.activate()
+    assert version(release) == "2"
+
+
+def test_a_build_begun_anew_meanwhile(release: Release, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed with the dependencies swapped and the commit not: the next deploy builds before anything is mended."""
+    git_of = Release._git
+
+    def killed(self: Release, *arguments: str) -> str:
+        if arguments[0] == "merge":
+            raise Killed
+        return git_of(self, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Release, "_git", killed)
+        with pytest.raises(Killed):
+            release.activate()
+    (release.staging / "node_modules").mkdir()
+    (release.staging / "node_modules" / "version").write_text("2")
+    release.mend()
+    assert version(release) == "1"
+    release.activate()
+    assert version(release) == "2"
+    release.revert()
+    assert version(release) == "1"
+
+
+def test_what_was_kept_long_ago_is_out_of_the_way(release: Release) -> None:
+    release.activate()
+    assert sorted(path.name for path in release.aside.iterdir()) == [
+        f"node_modules.{release.commit_before}",
+        "outdated",
+        "release.json",
+    ]
+
+
+def test_a_release_that_fails_twice_is_taken_back_twice(release: Release) -> None:
+    for _ in range(2):
+        release.activate()
+        release.revert()
+        assert version(release) == "1"
+        (release.staging / "node_modules").mkdir()  # built anew
+        (release.staging / "node_modules" / "version").write_text("2")
