@@ -71,7 +71,7 @@ lint: setup ## ansible-lint, yamllint, ruff
 	yamllint --strict .
 	ansible-lint
 
-.PHONY: test-unit test-integration test-sandbox
+.PHONY: test-unit test-integration test-sandbox test-matrix
 test-unit: setup ## What needs neither database nor bot
 	$(PYTEST) tests/unit
 
@@ -80,6 +80,10 @@ test-integration: setup ## The modules on a PostgreSQL of the tests' own
 
 test-sandbox: setup ## The playbooks on a sandbox of the tests' own
 	$(PYTEST) tests/sandbox
+
+MATRIX = today
+test-matrix: setup ## Under load, killed at every step, met by every fault; MATRIX=all: not only today's share
+	$(PYTEST) tests/matrix --matrix=$(MATRIX)
 
 .PHONY: bench bench-full
 bench: setup ## Measure against the original's way and the limit; writes BENCHMARKS.md

@@ -1,10 +1,12 @@
-"""One sandbox for all tests in this folder, deployed and rolled back once."""
+"""One sandbox for all tests in this folder, deployed and rolled back once; and how much of a matrix is run."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timezone
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -12,6 +14,65 @@ sys.path.append(str(Path(__file__).parents[1] / "sandbox"))
 
 from driver import Sandbox, built
 from host import Host
+
+Cell = TypeVar("Cell")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--matrix",
+        choices=["today", "runs", "all"],
+        default="today",
+        help="today: some cells, others each day. all: every cell. runs: every cell, and what follows a kill is the"
+        " journalled run alone, not the whole playbooks",
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Cells of a matrix: `@pytest.mark.cells(names, cells, today=how many a day)`."""
+    for mark in metafunc.definition.iter_markers("cells"):
+        names, cells = mark.args
+        everything = metafunc.config.getoption("--matrix") != "today"
+        metafunc.parametrize(names, cells if everything else of_today(cells, mark.kwargs["today"]))
+
+
+def of_today(cells: Sequence[Cell], count: int) -> list[Cell]:
+    """So many that after some days each has had its turn."""
+    day = datetime.now(timezone.utc).date().toordinal()
+    return [cells[(day * count + number) % len(cells)] for number in range(count)]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Of the faults a fourth a day; each of them stands alone."""
+    if config.getoption("--matrix") != "today":
+        return
+    faults = [item for item in items if item.path.name == "test_faults.py"]
+    kept = of_today(faults, (len(faults) + 3) // 4) if faults else []
+    config.hook.pytest_deselected(items=[item for item in faults if item not in kept])
+    items[:] = [item for item in items if item not in faults or item in kept]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "cells(names, cells, today): the cells of a matrix, and how many a day")
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return f"matrix: {config.getoption('--matrix')} (the cells of {datetime.now(timezone.utc).date()})"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The table: each cell, what came of it, and how long it took."""
+    rows = [
+        (report.nodeid.rpartition("/")[2], outcome, f"{report.duration:.0f} s")
+        for outcome in ("passed", "failed")
+        for report in terminalreporter.getreports(outcome)
+        if report.when == "call" and "tests/matrix" in report.nodeid
+    ]
+    if rows:
+        terminalreporter.section("matrix")
+        width = max(len(row[0]) for row in rows)
+        for cell, outcome, seconds in sorted(rows):
+            terminalreporter.line(f"{cell:{width}}  {outcome:6}  {seconds:>6}")
 
 
 @pytest.fixture(scope="session")
@@ -21,7 +82,7 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 @pytest.fixture(scope="session")
-def host(sandbox: Sandbox) -> Host:
+def host(sandbox: Sandbox, request: pytest.FixtureRequest) -> Host:
     """The bot on its files; a reboot would bring back what runs now."""
     host = Host(sandbox)
     host.learn()

@@ -7,10 +7,13 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -66,17 +69,17 @@ class Host:
             arguments.pop("release", None)
             self.arguments[destination] = arguments
 
-    def module(self, name: str, arguments: Answer, *, kill: Answer | None = None) -> Answer | None:
-        """A module's answer; None when it was killed."""
-        process = self.start(name, arguments, kill=kill)
+    def module(self, name: str, arguments: Answer, *, point: Answer | None = None) -> Answer | None:
+        """A module's answer; None when it was killed at `point`."""
+        process = self.start(name, arguments, point=point)
         output, errors = process.communicate(timeout=300)
-        if kill is not None:
+        if point is not None:
             assert not output, f"the run was not killed: {output[-3000:]}"
             return None
         assert output, errors[-3000:]
         return json.loads(output)
 
-    def start(self, name: str, arguments: Answer, *, kill: Answer | None = None) -> subprocess.Popen[str]:
+    def start(self, name: str, arguments: Answer, *, point: Answer | None = None) -> subprocess.Popen[str]:
         """A module as a process of its own, as Ansible starts it on a target."""
         path = f"{self.sandbox.root / 'bin'}:{os.environ['PATH']}"
         process = subprocess.Popen(
@@ -89,7 +92,7 @@ class Host:
             start_new_session=True,
         )
         assert process.stdin is not None
-        process.stdin.write(json.dumps({"arguments": arguments, "kill": kill, "pm2_home": str(self.pm2_home)}))
+        process.stdin.write(json.dumps({"arguments": arguments, "point": point, "pm2_home": str(self.pm2_home)}))
         process.stdin.close()
         process.stdin = None
         return process
@@ -97,21 +100,78 @@ class Host:
     def pre_copy(self) -> Answer:
         """What deploy.yml copies while the bot runs."""
         given = self.arguments["database"]
-        names = ("conninfo", "schema", "sessions_dir", "state_dir", "backup_dir", "company_ids", "env_file", "flag")
+        names = (
+            "conninfo",
+            "schema",
+            "sessions_dir",
+            "state_dir",
+            "backup_dir",
+            "company_ids",
+            "env_file",
+            "flag",
+            "host",
+        )
         answer = self.module("baileys_auth_state", {"destination": "database", **{name: given[name] for name in names}})
         assert answer is not None
         assert not answer.get("failed"), answer
         return answer
 
-    def cut_over(self, destination: str, *, kill: Answer | None = None, **more: Any) -> Answer | None:
+    def cut_over(self, destination: str, *, point: Answer | None = None, **more: Any) -> Answer | None:
         """The run alone, as the role calls it; before a cut-over to the database also the copy that precedes it."""
         if destination == "database" and self.store() == "files":
             self.pre_copy()
-        return self.module(MODULE, {**self.arguments[destination], **more}, kill=kill)
+        return self.module(MODULE, {**self.arguments[destination], **more}, point=point)
+
+    def meets(self, fault: Callable[[], None], destination: str, step: str, moment: str, **more: Any) -> Answer:
+        """The answer of a run to which `fault` happens when it reaches this step."""
+        if destination == "database" and self.store() == "files":
+            self.pre_copy()
+        with tempfile.TemporaryDirectory() as folder:
+            sign = f"{folder}/sign"
+            point = {"to": destination, "step": step, "moment": moment, "wait": sign}
+            process = self.start(MODULE, {**self.arguments[destination], **more}, point=point)
+            while not Path(f"{sign}.reached").exists():
+                assert process.poll() is None, process.communicate()
+                time.sleep(0.01)
+            fault()
+            Path(f"{sign}.go").touch()
+            output, errors = process.communicate(timeout=300)
+        assert output, errors[-3000:]
+        return json.loads(output)
+
+    def must_cut_over(self, destination: str) -> None:
+        answer = self.cut_over(destination)
+        assert answer is not None
+        assert not answer.get("failed"), answer["msg"]
 
     def store(self) -> str:
         """The store that the flag names."""
         return "database" if self.sandbox.flag_lines() == [f"{FLAG}=true"] else "files"
+
+    @contextmanager
+    def silent_on(self, store: str) -> Iterator[Answer]:
+        """Arguments of a run that finds no answer while the bot is on this store: it fails behind the switch."""
+        ask = self.sandbox.ask
+
+        class Health(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                with suppress(OSError):
+                    health = ask("/health")
+                    silent = any(company["store"] == store for company in health["companies"])
+                    self.send_response(503 if silent else 200)
+                    self.end_headers()
+                    self.wfile.write(b"" if silent else json.dumps(health).encode())
+
+            def log_message(self, *_words: Any) -> None:
+                pass
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Health)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield {"health_url": f"http://127.0.0.1:{server.server_port}/health", "health_timeout": 4}
+        finally:
+            server.shutdown()
+            server.server_close()
 
     def journal(self) -> list[Answer]:
         return [json.loads(line) for line in (self.sandbox.app / ".auth-state/journal.jsonl").read_text().splitlines()]

@@ -1,8 +1,8 @@
-"""Runs a module as Ansible does on a target; told so, it dies at one step of the journal, and its host with it.
+"""Runs a module as Ansible does on a target; at one step of the journal it dies, and its host with it, or it waits.
 
-Standard input: {"arguments", "pm2_home", "kill": null or {"step", "moment": "begins" or "ends", "to", "alone"}}.
+Standard input: {"arguments", "pm2_home", "point": null or {"step", "moment": "begins" or "ends", "to", "wait"}}.
 `begins`: the step is in the journal, and nothing of it is done; `ends`: all of it is done, and not in the journal.
-`alone`: the run dies and its host lives on.
+`wait`: a path; `<path>.reached` is made there, and the run goes on once `<path>.go` is there.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import json
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -27,22 +28,26 @@ from ansible.module_utils.cutover.journal import Journal  # noqa: E402
 from host import kill_everything  # noqa: E402
 
 given = json.load(sys.stdin)
-point, module_pid = given["kill"], os.getpid()
+point, module_pid = given["point"], os.getpid()
 write = Journal.write
 
 
 def write_or_die(self: Journal, run_id: str, event: str, **facts: Any) -> None:
     here = point and facts.get("step") == point["step"] and facts.get("to") == point["to"]
     if here and (event, point["moment"]) == ("done", "ends"):
-        die()
+        stop_here()
     write(self, run_id, event, **facts)
     if here and (event, point["moment"]) == ("doing", "begins"):
-        die()
+        stop_here()
 
 
-def die() -> None:
-    if not point.get("alone"):
-        kill_everything(Path(given["pm2_home"]))
+def stop_here() -> None:
+    if point.get("wait"):
+        Path(f"{point['wait']}.reached").touch()
+        while not Path(f"{point['wait']}.go").exists():
+            time.sleep(0.01)
+        return
+    kill_everything(Path(given["pm2_home"]))
     os.kill(module_pid, signal.SIGKILL)
     os.kill(os.getpid(), signal.SIGKILL)
 
