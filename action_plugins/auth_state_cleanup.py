@@ -47,7 +47,7 @@ class ActionModule(ActionBase):
         )
         inventories = [str(path) for path in context.CLIARGS["inventory"]]
         at, clock = keeper.now(inventories, PROJECT, own["app_dir"], self._connection.transport)
-        with hold.alone():
+        with hold.alone(writing=not self._task.check_mode):
             chain = permit.check(hold, listed, at, clock, own["max_gap_hours"])
             if self._task.check_mode or not listed["changed"]:
                 return permit.shown(listed)

@@ -33,8 +33,11 @@ class Keeper:
         self._given = key
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
-        """One pass of this host at a time on this controller."""
+    def alone(self, *, writing: bool = True) -> Iterator[None]:
+        """One pass of this host at a time on this controller. Not `writing`: as many as like, and nothing is made."""
+        if not writing:
+            yield
+            return
         make_folder(self._folder)
         descriptor = os.open(self._folder / f"{self._anchor.stem}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -97,6 +100,9 @@ class Keeper:
             ) from None
 
     def read(self, text: str, *, make: bool = False) -> Chain:
+        """The ledger, checked. `make`: the key, where there is none yet."""
+        if not text and self.anchor() is None:
+            return Chain()
         where = f"{self.host}: .auth-state/ledger.jsonl"
         return ledger.read(text, self.key(make=make), self.host, self.anchor(), where)
 

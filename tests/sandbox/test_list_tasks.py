@@ -107,6 +107,9 @@ health : Database and files checked
 [cutover]
 release : Clear the staging of the new commit
 release : Remove what earlier deploys kept aside
+[cutover, monitor]
+monitor : Keep the job in the controller's crontab
+monitor : Monitor scheduled
 {SUMMARY}"""
 
 ROLLBACK = f"""{PREFLIGHT}\

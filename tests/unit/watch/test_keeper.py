@@ -14,6 +14,7 @@ from ansible.module_utils.watch.keeper import Keeper
 
 SINCE = {"962302": "2026-11-24T22:00:00+00:00"}
 NOW = datetime(2026, 11, 25, tzinfo=timezone.utc)
+TEXT = ledgers.text([ledgers.entry(NOW, SINCE)])
 
 
 def test_the_key_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> None:
@@ -26,7 +27,7 @@ def test_the_key_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> None:
 
 def test_without_its_key_a_controller_checks_nothing(tmp_path: Path) -> None:
     with pytest.raises(HostError, match="has no key"):
-        Keeper(tmp_path, "a").read("")
+        Keeper(tmp_path, "a").read(TEXT)
 
 
 def test_a_key_from_the_vault_is_written_nowhere(tmp_path: Path) -> None:

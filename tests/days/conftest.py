@@ -1,0 +1,122 @@
+"""A sandbox of its own for the days after the switch, in which the clock is moved by the sandbox's own file."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import psycopg
+import pytest
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "sandbox"))
+
+from driver import COMPANY, Run, Sandbox, built
+
+
+@dataclass
+class Days:
+    """The hours since the cut-over, and what is done in them."""
+
+    sandbox: Sandbox
+    webhook: Webhook
+
+    @property
+    def ledger(self) -> Path:
+        return self.sandbox.app / ".auth-state" / "ledger.jsonl"
+
+    @property
+    def since(self) -> datetime:
+        record = json.loads((self.sandbox.app / ".auth-state/state.json").read_text())["companies"][COMPANY]
+        return datetime.fromisoformat(record["since"])
+
+    def entries(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.ledger.read_text().splitlines()]
+
+    def set_clock(self, hours: float) -> None:
+        """It is so many hours after the cut-over."""
+        ahead = self.since + timedelta(hours=hours) - datetime.now(timezone.utc)
+        (self.sandbox.root / "clock").write_text(str(ahead.total_seconds()))
+
+    def pass_at(self, hours: float, *arguments: str) -> Run:
+        self.set_clock(hours)
+        return self.sandbox.play("monitor.yml", "-e", f"monitor_webhook_url={self.webhook.url}", *arguments)
+
+    def cleanup(self, *arguments: str) -> Run:
+        return self.sandbox.play("cleanup.yml", *arguments)
+
+    def clean_expired_rows(self) -> None:
+        """The bot's six hours are over."""
+        (pid, _, _) = self.sandbox.processes()["ai-admin-worker-v2"]
+        log = self.sandbox.root / "pm2/logs/ai-admin-worker-v2-out.log"
+        before = log.read_text().count("Automatic cleanup completed") if log.exists() else 0
+        os.kill(pid, 12)  # SIGUSR2
+        until(lambda: log.read_text().count("Automatic cleanup completed") > before)
+
+    @contextmanager
+    def database_down(self) -> Iterator[None]:
+        admin = (self.sandbox.root / "secrets/admin_url").read_text().strip()
+        name = self.sandbox.database_url.rpartition("/")[2]
+
+        def allow(value: str) -> None:
+            with psycopg.connect(admin, autocommit=True) as connection:
+                connection.execute(f'ALTER DATABASE "{name}" WITH ALLOW_CONNECTIONS {value}')
+                kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
+                connection.execute(kill, [name])
+
+        allow("false")
+        try:
+            yield
+        finally:
+            allow("true")
+
+
+class Webhook:
+    """A receiver of notifications, which keeps what it gets."""
+
+    def __init__(self) -> None:
+        received: list[dict[str, Any]] = []
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                received.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+                self.send_response(204)
+                self.end_headers()
+
+            def log_message(self, *_arguments: Any) -> None:
+                pass
+
+        self.received = received
+        self._server = HTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/hook/token-of-the-webhook"
+        Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+
+
+def until(condition: Any, seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come"
+        time.sleep(0.1)
+
+
+@pytest.fixture(scope="session")
+def days() -> Iterator[Days]:
+    """A bot that has just been deployed to the database."""
+    webhook = Webhook()
+    with built() as sandbox:
+        deployed = sandbox.play("deploy.yml")
+        assert deployed.rc == 0, deployed.output[-5000:]
+        yield Days(sandbox, webhook)
+    webhook.close()
