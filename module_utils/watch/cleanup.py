@@ -15,7 +15,7 @@ from typing import Any
 
 from ..baileys_auth import consistency, info, values
 from ..baileys_auth.archive import Backups
-from ..baileys_auth.authority import DATABASE
+from ..baileys_auth.authority import DATABASE, StateFile, latest
 from ..baileys_auth.database import Database
 from ..baileys_auth.durable import sync_folder
 from ..baileys_auth.errors import AuthStateError, Problem
@@ -128,13 +128,16 @@ def _plan(settings: Settings, database: Database, company: str, rules: Rules) ->
 
 def delete(settings: Settings, database: Database, company: str, planned: CompanyPlan) -> int:
     """Remove what was planned; the number of files that are gone. The login cannot move meanwhile."""
-    folder, gone = settings.folder(company), 0
+    gone = 0
     with database.transfer(company):
-        problems = _objections(settings, database, company)
-        if problems:
-            raise AuthStateError(problems)
+        # The plan has looked at all of it a moment ago; from here on no other run can move the login.
+        record = latest(database.record(company), StateFile(settings.state_dir).record(company))
+        if record is None or (record.store, record.moving_to) != (DATABASE, None) or not database.has_login(company):
+            raise AuthStateError(
+                Problem("files_own", f"company {company}", "the login has just been moved by another run", _STAY)
+            )
         if planned.files:
-            gone = _unlink(folder, planned)
+            gone = _unlink(settings.folder(company), planned)
     backups = Backups(settings.backup_dir, company)
     for name in planned.backups:
         backups.remove(name)

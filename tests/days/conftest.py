@@ -29,22 +29,23 @@ class Days:
 
     sandbox: Sandbox
     webhook: Webhook
+    begin: datetime
+
+    @classmethod
+    def after_cut_over(cls, sandbox: Sandbox, webhook: Webhook) -> Days:
+        record = json.loads((sandbox.app / ".auth-state/state.json").read_text())["companies"][COMPANY]
+        return cls(sandbox, webhook, datetime.fromisoformat(record["since"]))
 
     @property
     def ledger(self) -> Path:
         return self.sandbox.app / ".auth-state" / "ledger.jsonl"
-
-    @property
-    def since(self) -> datetime:
-        record = json.loads((self.sandbox.app / ".auth-state/state.json").read_text())["companies"][COMPANY]
-        return datetime.fromisoformat(record["since"])
 
     def entries(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.ledger.read_text().splitlines()]
 
     def set_clock(self, hours: float) -> None:
         """It is so many hours after the cut-over."""
-        ahead = self.since + timedelta(hours=hours) - datetime.now(timezone.utc)
+        ahead = self.begin + timedelta(hours=hours) - datetime.now(timezone.utc)
         (self.sandbox.root / "clock").write_text(str(ahead.total_seconds()))
 
     def pass_at(self, hours: float, *arguments: str) -> Run:
@@ -118,5 +119,5 @@ def days() -> Iterator[Days]:
     with built() as sandbox:
         deployed = sandbox.play("deploy.yml")
         assert deployed.rc == 0, deployed.output[-5000:]
-        yield Days(sandbox, webhook)
+        yield Days.after_cut_over(sandbox, webhook)
     webhook.close()

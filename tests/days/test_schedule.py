@@ -50,6 +50,16 @@ def crontab(tmp_path_factory: pytest.TempPathFactory) -> Crontab:
 
 
 @pytest.fixture(scope="module")
+def days(days: Days) -> Days:
+    """The bot moved once more, with a controller and a ledger that know nothing of the days before."""
+    shutil.rmtree(days.sandbox.root / "monitor", ignore_errors=True)
+    days.ledger.unlink(missing_ok=True)
+    (days.sandbox.root / "clock").unlink(missing_ok=True)
+    ends_well(days.sandbox.play("deploy.yml"))
+    return Days.after_cut_over(days.sandbox, days.webhook)
+
+
+@pytest.fixture(scope="module")
 def scheduled(days: Days, crontab: Crontab, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
     """The arguments of a run that schedules in that crontab, and so do the passes that it starts."""
     file = tmp_path_factory.mktemp("vars") / "schedule.json"
@@ -58,7 +68,6 @@ def scheduled(days: Days, crontab: Crontab, tmp_path_factory: pytest.TempPathFac
         "monitor_schedule_arguments": ["-e", f"@{file}"],
     }
     file.write_text(json.dumps(variables))
-    (days.sandbox.root / "clock").unlink(missing_ok=True)
     return ("-e", "monitor_schedule=true", "-e", f"@{file}")
 
 
@@ -67,7 +76,6 @@ def ends_well(run: Run) -> None:
 
 
 def test_deploy_schedules_it_when_told(days: Days, crontab: Crontab, scheduled: tuple[str, ...]) -> None:
-    ends_well(days.sandbox.play("deploy.yml"))
     assert crontab.jobs() == []
     run = days.sandbox.play("deploy.yml", *scheduled)
     ends_well(run)
@@ -109,13 +117,10 @@ def test_without_crontab_preflight_says_so_before_anything_changes(days: Days, t
     """The command is looked for on the controller's own PATH."""
     for name in ("sh", "git", "ssh"):
         (tmp_path / name).symlink_to(shutil.which(name) or "/bin/sh")
-    path = os.environ["PATH"]
-    os.environ["PATH"] = str(tmp_path)
-    try:
-        with days.sandbox.unchanged():
-            run = days.sandbox.play("deploy.yml", "-e", "monitor_schedule=true")
-    finally:
-        os.environ["PATH"] = path
+    with days.sandbox.unchanged(), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", str(tmp_path))
+        run = days.sandbox.play("deploy.yml", "-e", "monitor_schedule=true")
+        patch.undo()
     assert run.rc == 2
     assert "It has no crontab command" in run.message()
     assert "apt-get install cron" in run.message()
