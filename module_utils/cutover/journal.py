@@ -18,6 +18,8 @@ from ..baileys_auth import json_lines
 from ..node_host import procs
 from ..node_host.problems import Problem
 
+_LAST_STEP = "settle"
+
 
 @dataclass
 class Run:
@@ -84,9 +86,11 @@ class Journal:
         return run
 
     def unfinished(self) -> Run | None:
-        """The last run, when it has no end."""
+        """The last run, when it has no end. One that was killed behind its last step has nothing left to bring to one."""
         run = self.last()
-        return run if run is not None and run.end is None else None
+        if run is None or run.end is not None or (_LAST_STEP in run.steps and not run.alive()):
+            return None
+        return run
 
     def killed(self) -> Problem:
         """What to say where the run was killed while its caller lives."""
