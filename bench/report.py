@@ -52,7 +52,7 @@ def _document(found: dict[str, Any], link: str) -> str:
         .format(
             date=found["date"],
             machine=machine,
-            rounds=found["rounds"],
+            rounds=_rounds(found["rounds"]),
             link=link,
             side_by_side=_side_by_side(found),
             steps=_steps(found),
@@ -65,6 +65,13 @@ def _document(found: dict[str, Any], link: str) -> str:
             freeze_steps=_freeze_steps(found),
         )
     )
+
+
+def _rounds(rounds: dict[int, int]) -> str:
+    """`3 rounds`, and where there were others: `3 rounds (1 at 100,000 files)`."""
+    most = max(rounds.values())
+    others = [f"{number} at {size:,} files" for size, number in rounds.items() if number != most]
+    return f"{most} rounds" + (f" ({', '.join(others)})" if others else "")
 
 
 def _phases(found: dict[str, Any]) -> str:

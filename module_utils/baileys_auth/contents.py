@@ -9,30 +9,20 @@ from __future__ import annotations
 import os
 import pickle
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from . import values
 from .durable import write_all
 from .errors import AuthStateError, Problem
-from .folder import Folder
-from .manifest import Signature
+from .folder import Folder, Listing
 from .names import Key
 
 _MANY = 2_000  # files
 _CHUNK = 200  # files handed over at once
 _PATIENCE = 3  # so many torn files are waited for; a folder with more is damaged, not being written
-
-
-class Wanted(NamedTuple):
-    """A file to read. `known`: its value is, while its signature holds, so that its bytes are enough."""
-
-    name: str
-    key: Key
-    signature: Signature
-    known: bool
 
 
 class Content(NamedTuple):
@@ -44,16 +34,19 @@ class Content(NamedTuple):
     problems: tuple[Problem, ...] = ()
 
 
-def contents(folder: Folder, wanted: Sequence[Wanted]) -> Iterator[Content]:
-    """The content of each file, in their order."""
-    if len(wanted) < _MANY or len(os.sched_getaffinity(0)) < 2:
-        yield from _read(folder, wanted)
+def contents(folder: Folder, listing: Listing, names: Sequence[str], known: Collection[Key]) -> Iterator[Content]:
+    """The content of each file, in their order.
+
+    `known`: keys whose value is, while the file has the signature that was listed, so that its bytes are enough.
+    """
+    if len(names) < _MANY or len(os.sched_getaffinity(0)) < 2:
+        yield from _read(folder, listing, names, known)
         return
-    with _second_process(folder, wanted) as chunks:
+    with _second_process(folder, _read(folder, listing, names, known)) as chunks:
         while True:
             try:
                 chunk = pickle.load(chunks)  # of our own child's
-            except EOFError:
+            except (EOFError, pickle.UnpicklingError):
                 raise AuthStateError(
                     Problem("reading_ended", str(folder.path), "the process that reads it was ended", "Run again")
                 ) from None
@@ -62,11 +55,13 @@ def contents(folder: Folder, wanted: Sequence[Wanted]) -> Iterator[Content]:
             yield from chunk
 
 
-def _read(folder: Folder, wanted: Sequence[Wanted]) -> Iterator[Content]:
+def _read(folder: Folder, listing: Listing, names: Iterable[str], known: Collection[Key]) -> Iterator[Content]:
     torn = 0
-    for name, key, signature, known in wanted:
+    for name in names:
+        key = listing.files[name]
+        signature = listing.signatures[key]
         try:
-            data = folder.read_same(name, signature) if known else None
+            data = folder.read_same(name, signature) if key in known else None
             if data is not None:
                 yield Content(data)
                 continue
@@ -80,16 +75,15 @@ def _read(folder: Folder, wanted: Sequence[Wanted]) -> Iterator[Content]:
 
 
 @contextmanager
-def _second_process(folder: Folder, wanted: Sequence[Wanted]) -> Iterator[object]:
-    """A stream of pickled lists of contents, the last of them empty."""
+def _second_process(folder: Folder, work: Iterator[Content]) -> Iterator[BinaryIO]:
+    """A stream of pickled lists of contents, the last of them empty. `work` is done in the other process."""
     source, sink = os.pipe()
     child = os.fork()
     if child == 0:
         status = 1
         with suppress(BaseException):
             _become_reader(folder, sink)
-            contents_of_all = _read(folder, wanted)
-            while chunk := list(islice(contents_of_all, _CHUNK)):
+            while chunk := list(islice(work, _CHUNK)):
                 write_all(sink, pickle.dumps(chunk, pickle.HIGHEST_PROTOCOL))
             write_all(sink, pickle.dumps([]))
             status = 0

@@ -177,8 +177,13 @@ class Database:
                 rows[Key(types.setdefault(key_type, key_type), key_id)] = Row(bytes(digest), expires_at)
         return rows
 
-    def set_digest(self, company_id: str) -> str:
-        """What manifest.set_digest makes of `digests`, worked out by the server: one value instead of every row's."""
+    def set_digest(self, company_id: str) -> str | None:
+        """What manifest.set_digest makes of `digests`, worked out by the server: one value instead of every row's.
+
+        None where there are no tables yet.
+        """
+        if not self.has_tables():
+            return None
         (digest,) = self._run(
             """
             SELECT encode(sha256(coalesce(string_agg(part, '' ORDER BY part), '')), 'hex')
@@ -193,12 +198,16 @@ class Database:
         ).fetchone()
         return digest
 
-    def expiring(self, company_id: str) -> list[Key]:
-        """The rows that have an expiry."""
+    def expiries(self, company_id: str) -> dict[Key, float]:
+        """Of the rows that have one."""
         rows = self._run(
-            "SELECT key_type, key_id FROM {keys} WHERE company_id = %s AND expires_at IS NOT NULL", [company_id]
+            """
+            SELECT key_type, key_id, extract(epoch FROM expires_at)::float8
+              FROM {keys} WHERE company_id = %s AND expires_at IS NOT NULL
+            """,
+            [company_id],
         )
-        return [Key(*row) for row in rows]
+        return {Key(key_type, key_id): expires_at for key_type, key_id, expires_at in rows}
 
     def has_login(self, company_id: str) -> bool:
         return (

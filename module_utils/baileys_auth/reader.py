@@ -9,7 +9,7 @@ from typing import Any
 
 from . import values
 from .consistency import TC_TOKEN_INDEX
-from .contents import Content, Wanted, contents
+from .contents import Content, contents
 from .errors import AuthStateError, Problem
 from .folder import Folder, Listing, trusted
 from .identity import account, identity_digest
@@ -80,15 +80,14 @@ class Reader:
     def read(self, names: Iterable[str], take: Taker, *, trust: bool = True) -> None:
         """Read these files; each value that is not known is handed to `take`. `trust`: what is known counts."""
         files, signatures, known = self.listing.files, self.listing.signatures, self._known
-        wanted = []
+        wanted, unchanged = [], set()
         for name in names:
             key = files[name]
-            signature = signatures[key]
             before = known.get(key)
             same = (
                 trust
                 and before is not None
-                and before.signature == signature
+                and before.signature == signatures[key]
                 and key not in _ALWAYS
                 and not self._wanted(key, before.digest)
             )
@@ -96,15 +95,16 @@ class Reader:
                 signatures[key] = before.signature  # the equal one goes: a third of the memory of a login
             if same and self.copy is None:
                 self.entries[key] = before
-            else:
-                wanted.append(Wanted(name, key, signature, same))
-        with closing(contents(self.folder, wanted)) as found:
-            for (name, key, signature, _known), content in zip(wanted, found, strict=True):
-                self._receive(name, key, signature, content, self.copy if trust else None, take)
+                continue
+            wanted.append(name)
+            if same:
+                unchanged.add(key)
+        copy = self.copy if trust else None
+        with closing(contents(self.folder, self.listing, wanted, unchanged)) as found:
+            for name, content in zip(wanted, found, strict=True):
+                self._receive(name, files[name], content, copy, take)
 
-    def _receive(
-        self, name: str, key: Key, signature: Signature, content: Content, copy: Copier | None, take: Taker
-    ) -> None:
+    def _receive(self, name: str, key: Key, content: Content, copy: Copier | None, take: Taker) -> None:
         self.problems += content.problems
         if content.data is None:
             return
@@ -115,7 +115,7 @@ class Reader:
         if content.canonical is None or content.digest is None:
             self.entries[key] = self._known[key]
             return
-        entry = self.entries[key] = self._entry(key, content.canonical, content.digest, signature)
+        entry = self.entries[key] = self._entry(key, content.canonical, content.digest, self.listing.signatures[key])
         take(key, content.canonical, entry)
 
     def _entry(self, key: Key, canonical: bytes, digest: bytes, signature: Signature) -> Entry:

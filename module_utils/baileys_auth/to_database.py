@@ -56,7 +56,7 @@ class _Run:
         self.transfer, self.company_id, self.result = transfer, company_id, result
         self.settings, self.database = transfer.settings, transfer.database
         with result.phase("database"):
-            self.rows: dict[Key, Row] = self.database.digests(company_id)
+            self.rows = self._rows()
             result.authority = transfer.authority(company_id, row_exists=CREDS in self.rows)
         self.base = transfer.base(company_id, {key: row.digest for key, row in self.rows.items()})
         # One "now" per rollout: the last copy judges the mappings by the time of the pre-copy.
@@ -90,6 +90,14 @@ class _Run:
             transfer.prepare(self._manifest(), self.base)
         assert result.authority is not None
         return transfer.record(self.company_id, result.authority)
+
+    def _rows(self) -> dict[Key, Row]:
+        """What the database holds: as the last manifest has it, when the server says that nothing has changed since."""
+        last = self.transfer.manifests.load(self.company_id)
+        if last is None or self.database.set_digest(self.company_id) != last.set_digest():
+            return self.database.digests(self.company_id)
+        expiries = self.database.expiries(self.company_id)
+        return {key: Row(entry.digest, expiries.get(key)) for key, entry in last.entries.items()}
 
     # Reading: each file that is needed once, straight into COPY
 
@@ -274,7 +282,7 @@ class _Run:
             # One digest of them all; which ones differ is asked when it is another.
             equal = self.database.set_digest(self.company_id) == self.result.digest
             wrong = set() if equal else self._differing(self.database.digests(self.company_id))
-            expiring = self.database.expiring(self.company_id)
+            expiring = list(self.database.expiries(self.company_id))
         else:
             wrong = self._differing(self.rows)
             expiring = [key for key, row in self.rows.items() if row.expires_at is not None]

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from ansible.module_utils.node_host import procs
 from ansible.module_utils.node_host.pm2 import Pm2, Pm2Error
+from ansible.module_utils.node_host.pm2_states import Owners, Wanted
 
 SECRET = "s3cret-of-the-caller"
 FLAG = "USE_DATABASE_AUTH_STATE"
@@ -379,3 +380,48 @@ def test_pm2_errors_never_quote_the_list(host: Host, tmp_path: Path) -> None:
         Pm2(str(host.home), executable=str(fake)).processes()
     assert "postgresql" not in str(caught.value)
     assert caught.value.problems[0].code == "pm2_failed"
+
+
+# The owners of a login, whose cut-over looks at pm2's list once
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_owners_stop_and_start_again(
+    host: Host, pm2_process: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch, stored: bool
+) -> None:
+    host.start("good.js", "bot", **({FLAG: "false"} if stored else {}))
+    host.start("good.js", "other")
+    host.seen("bot")
+    before = {name: host.entry(name)["pid"] for name in ("bot", "other")}
+    looks: list[int] = []
+    monkeypatch.setattr(
+        Pm2, "processes", lambda self, *options, look=Pm2.processes: looks.append(1) or look(self, *options)
+    )
+    owners = Owners(
+        Wanted(["bot"], drop_stored=[FLAG], flag=FLAG, pm2_home=str(host.home), search_path=[str(host.bin)])
+    )
+    assert owners.scripts == [str(host.apps / "good.js")]
+    owners.stop()
+    assert procs.find(before["bot"]) is None
+    (host.apps / "bot.seen").unlink()
+    owners.start()
+    assert len(looks) == 1
+    assert host.seen("bot")["flag"] is None
+    assert host.entry("bot")["pid"] not in (0, before["bot"])
+    assert host.entry("other")["pid"] == before["other"]
+
+
+def test_owners_that_do_not_run_are_started(host: Host, pm2_process: Callable[..., dict[str, Any]]) -> None:
+    """As a killed run leaves them."""
+    host.start("good.js", "bot")
+    host.pm2("stop", "bot")
+    owners = Owners(Wanted(["bot"], pm2_home=str(host.home), search_path=[str(host.bin)]))
+    owners.stop()
+    owners.start()
+    assert host.entry("bot")["pm2_env"]["status"] == "online"
+
+
+def test_an_owner_that_pm2_does_not_know_is_refused(host: Host, pm2_process: Callable[..., dict[str, Any]]) -> None:
+    with pytest.raises(Pm2Error) as error:
+        Owners(Wanted(["nobody"], pm2_home=str(host.home), search_path=[str(host.bin)]))
+    assert [problem.code for problem in error.value.problems] == ["pm2_process_unknown"]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from ansible.module_utils.baileys_auth import contents as module
-from ansible.module_utils.baileys_auth.contents import Wanted, contents
+from ansible.module_utils.baileys_auth.contents import Content, contents
 from ansible.module_utils.baileys_auth.errors import AuthStateError
 from ansible.module_utils.baileys_auth.folder import Folder, open_folder
 from ansible.module_utils.baileys_auth.names import Names
@@ -27,14 +27,13 @@ def folder(tmp_path: Path) -> Iterator[Folder]:
         yield opened
 
 
-def wanted(folder: Folder) -> list[Wanted]:
+@pytest.fixture
+def read(folder: Folder) -> Callable[[], Generator[Content]]:
+    """Reads all of it, the values of some being known; one file goes away after it was listed."""
     listing = folder.list()
-    found = [
-        Wanted(name, key, listing.signatures[key], known=name.startswith("pre-key-1"))
-        for name, key in sorted(listing.files.items())
-    ]
+    known = {key for name, key in listing.files.items() if name.startswith("pre-key-1")}
     (folder.path / "pre-key-8.json").unlink()
-    return found
+    return lambda: contents(folder, listing, sorted(listing.files), known)
 
 
 @pytest.fixture
@@ -52,27 +51,26 @@ def no_child_is_left() -> bool:
 
 
 def test_the_second_process_reads_the_same(
-    folder: Folder, second_process: None, monkeypatch: pytest.MonkeyPatch
+    read: Callable[[], Generator[Content]], second_process: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    some = wanted(folder)
-    found = list(contents(folder, some))
+    found = list(read())
     assert no_child_is_left()
     monkeypatch.setattr(module, "_MANY", 1000)
-    assert found == list(contents(folder, some))
+    assert found == list(read())
     assert [content.problems[0].code for content in found if content.problems] == ["torn", "value_refused"]
     assert sum(content.data is None and not content.problems for content in found) == 1, "the one that went away"
     assert sum(content.data is not None and content.canonical is None for content in found) > 100, "the known ones"
 
 
-def test_no_process_stays_when_nobody_reads_on(folder: Folder, second_process: None) -> None:
-    with closing(contents(folder, wanted(folder))) as found:
+def test_no_process_stays_when_nobody_reads_on(read: Callable[[], Generator[Content]], second_process: None) -> None:
+    with closing(read()) as found:
         next(found)
         assert not no_child_is_left()
     assert no_child_is_left()
 
 
 def test_a_second_process_that_is_ended_is_named(
-    folder: Folder, second_process: None, monkeypatch: pytest.MonkeyPatch
+    read: Callable[[], Generator[Content]], second_process: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = os.fork
 
@@ -84,6 +82,6 @@ def test_a_second_process_that_is_ended_is_named(
 
     monkeypatch.setattr(os, "fork", doomed)
     with pytest.raises(AuthStateError) as error:
-        list(contents(folder, wanted(folder)))
+        list(read())
     assert error.value.problems[0].code == "reading_ended"
     assert no_child_is_left()
