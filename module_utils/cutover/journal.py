@@ -86,7 +86,7 @@ class Journal:
         return run
 
     def unfinished(self) -> Run | None:
-        """The last run, when it has no end. One that was killed behind its last step has nothing left to bring to one."""
+        """The last run, when it has no end. One killed behind its last step needs none."""
         run = self.last()
         if run is None or run.end is not None or (_LAST_STEP in run.steps and not run.alive()):
             return None
