@@ -104,6 +104,22 @@ stats:
   returned: success
   type: dict
   sample: {"total_companies": 1, "total_keys": 75, "expired_keys": 0, "active_keys": 75, "db_size_bytes": 98304}
+tables:
+  description:
+    - Each table of the login that is there, with its policies, the grants to others than its owner, and its indexes.
+    - Null without a database.
+  returned: success
+  type: dict
+  sample: {"whatsapp_auth": {"row_security": true, "grants": {"service_role": ["SELECT", "INSERT"]},
+           "policies": [{"name": "service_role_all", "for": "ALL", "to": ["service_role"]}],
+           "indexes": [{"name": "whatsapp_auth_pkey", "columns": ["company_id"], "primary": true, "valid": true}]}}
+cron_jobs:
+  description: The jobs of pg_cron that speak of the tables, and how the last run of each ended. Null without pg_cron.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{"name": "cleanup", "schedule": "0 */6 * * *", "command": "SELECT cleanup_expired_whatsapp_keys()",
+            "active": true, "last": "succeeded"}]
 findings:
   description: What Baileys repairs or tolerates, but an operator may want to know.
   returned: success

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
+from . import dashboard
 from .authority import Record
 from .errors import AuthStateError, Problem
 from .identity import identity_digest
@@ -101,7 +102,7 @@ class Database:
     def __init__(self, connection: Any, schema: str = "public") -> None:
         from psycopg import sql
 
-        self._connection = connection
+        self._connection, self._schema = connection, schema
         self._sql = sql
         self._tables = {
             "auth": sql.Identifier(schema, "whatsapp_auth"),
@@ -285,6 +286,10 @@ class Database:
             raise LookupError("get_whatsapp_auth_stats")
         cursor = self._run("SELECT * FROM {stats}()")
         return dict(zip([column.name for column in cursor.description], cursor.fetchone(), strict=True))
+
+    def dashboard(self) -> tuple[dict[str, dict[str, Any]], list[dict[str, Any]] | None]:
+        """(policies, grants and indexes by table, the jobs of pg_cron or None where it is not)."""
+        return dashboard.tables(self._connection, self._schema), dashboard.cron_jobs(self._connection)
 
     # Writing
 

@@ -32,6 +32,8 @@ class Report:
     companies: dict[str, dict[str, Any]] = field(default_factory=dict)
     other_companies: list[str] = field(default_factory=list)
     stats: dict[str, int] | None = None
+    tables: dict[str, dict[str, Any]] | None = None
+    cron_jobs: list[dict[str, Any]] | None = None
 
 
 def inspect(settings: Settings, database: Database | None, company_ids: list[str], excluded: set[str]) -> Report:
@@ -55,6 +57,7 @@ def inspect(settings: Settings, database: Database | None, company_ids: list[str
         with database.transaction(snapshot=True):
             with suppress(LookupError):
                 report.stats = database.stats()
+            report.tables, report.cron_jobs = database.dashboard()
             known = database.companies().keys() & excluded
         report.problems += [
             _row_of_excluded(company) for company in sorted(known) if not _moved(database, state, company)

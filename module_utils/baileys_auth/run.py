@@ -137,6 +137,8 @@ def look(instance: AnsibleModule) -> Answer:
         "companies": report.companies,
         "other_companies": report.other_companies,
         "stats": report.stats,
+        "tables": report.tables,
+        "cron_jobs": report.cron_jobs,
     }
 
 

@@ -190,7 +190,7 @@ def test_leftovers_are_named_and_masked(bot_host: BotHost, database: TestDatabas
 def test_without_the_database(bot_host: BotHost, database: TestDatabase) -> None:
     bot_host.migrate()
     answer = found(bot_host, conninfo="")
-    assert (answer["database_compared"], answer["stats"]) == (False, None)
+    assert (answer["database_compared"], answer["stats"], answer["tables"]) == (False, None, None)
     seen = answer["companies"][COMPANY]
     assert (seen["authority"]["store"], seen["database"], seen["agree"]) == ("database", None, None)
     bad = bot_host.conninfo.replace("127.0.0.1", "127.0.0.2")
@@ -210,3 +210,30 @@ def test_it_is_fast_the_second_time(bot_host: BotHost, database: TestDatabase, m
     monkeypatch.setattr(Folder, "read_bytes", lambda self, name, size: read.append(name) or original(self, name, size))
     facts(bot_host)
     assert set(read) <= {"creds.json", "tctoken-__index.json"}
+
+
+def test_the_dashboard(bot_host: BotHost, fresh_database: TestDatabase) -> None:
+    """What step 6 of the runbook looks at in the browser."""
+    bot_host.conninfo = fresh_database.conninfo
+    bot_host.migrate()
+    answer = found(bot_host)
+    assert set(answer["tables"]) == {"whatsapp_auth", "whatsapp_keys", "whatsapp_auth_authority"}
+    keys = answer["tables"]["whatsapp_keys"]
+    assert keys["row_security"]
+    assert keys["policies"] == [{"name": "service_role_all", "for": "ALL", "to": ["service_role"]}]
+    assert keys["grants"].keys() == {"service_role"}
+    assert [index["columns"] for index in keys["indexes"]] == [["expires_at"], ["company_id", "key_type", "key_id"]]
+    assert answer["cron_jobs"] is None
+    # The original's way, and pg_cron.
+    fresh_database.run(
+        "CREATE POLICY everybody ON whatsapp_keys FOR ALL USING (true); GRANT SELECT ON whatsapp_keys TO PUBLIC;"
+        "CREATE SCHEMA cron; CREATE TABLE cron.job (jobid bigint, schedule text, command text, active boolean);"
+        "INSERT INTO cron.job VALUES (1, '0 */6 * * *', 'SELECT cleanup_expired_whatsapp_keys()', true),"
+        " (2, '* * * * *', 'SELECT 1', true)"
+    )
+    answer = found(bot_host)
+    keys = answer["tables"]["whatsapp_keys"]
+    assert {"name": "everybody", "for": "ALL", "to": ["everybody"]} in keys["policies"]
+    assert keys["grants"]["everybody"] == ["SELECT"]
+    (job,) = answer["cron_jobs"]
+    assert (job["name"], job["schedule"], job["active"], job["last"]) == ("1", "0 */6 * * *", True, None)

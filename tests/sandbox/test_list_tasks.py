@@ -103,6 +103,7 @@ health : Test message answered
 [database]
 health : Read the rows by type, the statistics and the files
 health : Stop when the bot has written to the other store, or a message to none
+health : Stop when the database does not hold what the runbook expects in it
 health : Database and files checked
 [cutover]
 release : Clear the staging of the new commit
@@ -135,6 +136,7 @@ health : Test message answered
 [stores]
 health : Read the rows by type, the statistics and the files
 health : Stop when the bot has written to the other store, or a message to none
+health : Stop when the database does not hold what the runbook expects in it
 health : Database and files checked
 {SUMMARY}"""
 
