@@ -49,7 +49,7 @@ test: setup containers ## Every check, and deploy and rollback in containers ove
 	  test-sandbox lint test-unit test-integration scenario-default scenario-rollback
 
 test-all: test ## The same, every scenario, and the README on a bare machine
-	@$(MAKE) --no-print-directory $(filter-out scenario-default scenario-rollback,$(SCENARIOS)) test-fresh
+	@$(MAKE) --no-print-directory $(filter-out $(addprefix scenario-,default rollback),$(SCENARIOS)) test-fresh
 
 test-fast: lint test-unit test-integration test-sandbox ## Without containers
 
@@ -91,6 +91,10 @@ bench: setup ## Measure against the original's way and the limit; writes BENCHMA
 
 bench-full: setup ## The same with a thousand companies, and the largest login in every table
 	python -m bench --full
+
+.PHONY: reference
+reference: setup ## Write docs/REFERENCE.md anew: playbooks, tags, variables
+	python scripts/reference.py
 
 # For one platform and its oldest Python, not universal: pip, fetching for another Python, takes the markers for its own.
 LOCK = uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header --no-annotate
