@@ -84,6 +84,12 @@ BAD_INPUTS = [
     BadInput("changed_tracked_file", ["src/worker.js", "release_local_changes"], local_fix),
     BadInput("second_company", ["company_555111", "auth_state_excluded_companies"], second_company),
 ]
+# Nothing of these is ever carried out, or taken for a path.
+HOSTILE = ["../../etc", "962302\n555111", '962302"', "962302'; DROP TABLE whatsapp_auth; --", "$(touch carried-out)"]
+BAD_INPUTS += [
+    BadInput(f"hostile_company_{number}", ["each is digits only"], variables=given(company_ids=[COMPANY, text]))
+    for number, text in enumerate(HOSTILE)
+]
 # All findings at once, not the first one alone.
 SEVERAL = BadInput(
     "several",
