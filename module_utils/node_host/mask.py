@@ -1,6 +1,6 @@
 """Make a text fit to be shown: phone numbers shortened, secrets and key material replaced.
 
-One pass with one expression: what has to stay readable (dates, digests, UUIDs) comes before what is
+One expression: what has to stay readable (dates, digests, UUIDs) comes before what is
 masked, so that a rule never sees the inside of a match of another one.
 """
 
@@ -88,7 +88,11 @@ def mask(text: str, secrets: Iterable[str] = ()) -> str:
     ``secrets`` are values known to the caller; they are replaced first, wherever they occur.
     Masking what is masked already changes nothing.
     """
-    return _RULES.sub(_replace, mask_secrets(text, secrets))
+    shown = mask_secrets(text, secrets)
+    # Of two numbers side by side the first match may take the beginning of the second: again, until nothing is found.
+    while (masked := _RULES.sub(_replace, shown)) != shown:
+        shown = masked
+    return shown
 
 
 def mask_secrets(text: str, secrets: Iterable[str]) -> str:

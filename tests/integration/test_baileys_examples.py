@@ -48,6 +48,7 @@ ROLLOUT = [
     FIRST_COPY,
     "Copy what changed since, with the app stopped",
     flag("database"),
+    "Put right what the old script stored",
     "Write the state of the database back to the files",
     flag("files"),
     "Restore the newest, with the app stopped",

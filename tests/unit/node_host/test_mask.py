@@ -126,6 +126,10 @@ def test_masking_twice_changes_nothing(text: str) -> None:
     assert mask(mask(text)) == mask(text)
 
 
+def test_two_numbers_side_by_side_are_both_masked() -> None:
+    assert "648-44-88" not in mask("+7 (968) 648-44-88 8-968-648-44-88")
+
+
 def test_a_long_line_takes_no_time() -> None:
     """No rule may need more than linear time: a log line can be a whole dump."""
     for piece in ("a-", "eyJ", "[1,", "password", "<Buffer 00", "+7 ", "x=", "7 ", "aA1", "postgres:", "2025-1"):
