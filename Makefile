@@ -71,7 +71,7 @@ lint: setup ## ansible-lint, yamllint, ruff
 	yamllint --strict .
 	ansible-lint
 
-.PHONY: test-unit test-integration test-sandbox test-matrix
+.PHONY: test-unit test-integration test-sandbox test-days test-fleet test-matrix
 test-unit: setup ## What needs neither database nor bot
 	$(PYTEST) tests/unit
 
@@ -80,6 +80,12 @@ test-integration: setup ## The modules on a PostgreSQL of the tests' own
 
 test-sandbox: setup ## The playbooks on a sandbox of the tests' own
 	$(PYTEST) tests/sandbox
+
+test-days: setup ## The monitor's days and the cleanup after seven of them, by the sandbox's clock
+	$(PYTEST) tests/days
+
+test-fleet: setup ## Three hosts with one database
+	$(PYTEST) tests/fleet
 
 MATRIX = today
 test-matrix: setup ## Under load, killed at every step, met by every fault; MATRIX=all: not only today's share

@@ -1,0 +1,55 @@
+"""The manuals of modules whose options are partly the controller's: each option of either part, and no other."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import auth_state_cleanup
+import auth_state_ledger
+import auth_state_watch
+import pytest
+import yaml
+from ansible.module_utils.baileys_auth import run
+from ansible.module_utils.watch import passes
+
+PROJECT = Path(__file__).resolve().parents[3]
+FRAGMENTS = {"conninfo", "schema", "sessions_dir", "state_dir", "company_ids", "excluded", "key_types"}
+FRAGMENTS |= {"env_file", "flag", "host", "conflict"}
+
+
+def of_the_controller(name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(f"action_{name}", PROJECT / f"action_plugins/{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("module", "more"),
+    [
+        (auth_state_watch, set()),
+        (auth_state_ledger, set(passes.OPTIONS)),
+        (auth_state_cleanup, set(of_the_controller("auth_state_cleanup").OF_THE_CONTROLLER)),
+    ],
+)
+def test_documented_options_are_those_of_both_parts(
+    module: Any, more: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: dict[str, Any] = {}
+    monkeypatch.setattr(run, "module", lambda options, _work: taken.update(options))
+    module.main()
+    documented = yaml.safe_load(module.DOCUMENTATION)
+    fragments = FRAGMENTS if "extends_documentation_fragment" in documented else set()
+    assert set(documented["options"]) | fragments == set(taken) | more
+
+
+def test_limits_are_documented_with_their_defaults() -> None:
+    documented = yaml.safe_load(auth_state_ledger.DOCUMENTATION)["options"]["limits"]["suboptions"]
+    meant = passes.OPTIONS["limits"]["options"]
+    assert {name: float(facts["default"]) for name, facts in documented.items()} == {
+        name: float(facts["default"]) for name, facts in meant.items()
+    }
