@@ -49,7 +49,8 @@ test: setup containers ## Every check, and deploy and rollback in containers ove
 	  test-sandbox lint test-unit test-integration scenario-default scenario-rollback
 
 test-all: test ## The same, every scenario, and the README on a bare machine
-	@$(MAKE) --no-print-directory $(filter-out $(addprefix scenario-,default rollback),$(SCENARIOS)) test-fresh
+	@$(MAKE) --no-print-directory MATRIX=all test-days test-fleet test-matrix \
+	  $(filter-out $(addprefix scenario-,default rollback),$(SCENARIOS)) test-fresh
 
 test-fast: lint test-unit test-integration test-sandbox ## Without containers
 
