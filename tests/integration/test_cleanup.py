@@ -143,9 +143,10 @@ def test_an_archive_that_is_not_what_the_folder_holds_does_not_count(
     """Something writes into the folder while it is archived."""
     kept = tarfile.TarFile.add
 
-    def add(self: tarfile.TarFile, *arguments: Any, **more: Any) -> None:
-        kept(self, *arguments, **more)
-        moved.write("pre-key-1", {"private": "other"})
+    def add(self: tarfile.TarFile, name: Any, *arguments: Any, **more: Any) -> None:
+        kept(self, name, *arguments, **more)
+        if name == moved.sessions:  # it calls itself for what is below; by now that is in the archive
+            moved.write("pre-key-1", {"private": "other"})
 
     monkeypatch.setattr(tarfile.TarFile, "add", add)
     with pytest.raises(AuthStateError, match="read back, 1 of 122 entries are not what the folder holds"):

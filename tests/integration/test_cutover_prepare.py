@@ -153,9 +153,8 @@ def test_code_that_lost_its_way_to_files_is_said(copied: BotHost, database: Test
     (staged / "load").write_text(f"[ \"$2\" = database ] && echo '{answer}' || {{ echo unknown store >&2; exit 1; }}\n")
     told = good(hold(copied, "sh", "{code_dir}/load", "{company_id}", "{store}", release=release(copied, tmp_path)))
     assert told["held"]
-    (warning,) = (each["event"]["msg"] for each in told["warnings"])
-    assert "unknown store" in warning
-    assert "rollback_release=true" in warning
+    assert warned(told, "unknown store")
+    assert warned(told, "rollback_release=true")
 
 
 def test_rollback_of_code_without_files_wants_the_release_before(copied: BotHost, tmp_path: Path) -> None:
