@@ -218,6 +218,7 @@ def test_rollback_from_a_backup_after_the_folder_was_removed(sandbox: Sandbox) -
     assert sandbox.git("rev-parse", "HEAD") == commit
     assert not (sandbox.app / "NEWS").exists()
     assert (sandbox.app / "src" / "worker.js").read_text().startswith("// a local fix\n")
+    sandbox.git("restore", "src/worker.js")
 
 
 # --- Nothing of all this said a secret --------------------------------------------------------------------------------
