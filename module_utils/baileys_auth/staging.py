@@ -20,7 +20,7 @@ class Staging:
         self._staged: list[str] = []
 
     def clear(self) -> None:
-        """Remove what a killed run left."""
+        """Remove what was staged, or what a killed run left."""
         self._staged = []
         shutil.rmtree(self.path, ignore_errors=True)
 
@@ -52,6 +52,7 @@ class Staging:
         for name in gone:
             remove(self._folder / name)
         sync_folder(self._folder)
+        self.clear()  # the empty folder
 
     def sync(self) -> None:
         """Everything staged, on the disk."""
