@@ -269,7 +269,7 @@ def test_a_covering_index_and_a_large_value(
         answer = host.state(check=check)
     assert codes(answer) == ["database_error"]
     assert "54000" in answer["msg"]
-    assert "drop it" in answer["msg"]
+    assert "drop that index" in answer["msg"]
     fresh_database.run("DROP INDEX all_of_it")
     good(host.state(check=check))
 
@@ -505,20 +505,20 @@ def test_without_psycopg(host: BotHost, run_module: Run, monkeypatch: pytest.Mon
 def test_the_server_goes_away_in_the_middle(
     host: BotHost, postgresql: Server, fresh_database: TestDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The connection is cut before the merge: that company and those after it are told, the rows are the old ones."""
+    """The connection is cut with the keys copied and creds to come: each company is told, the rows are the old ones."""
     from ansible.module_utils.baileys_auth.database import Database
 
     host.make(60, "1001", number="79990000002")
     host.company_ids = [COMPANY, "1001"]
-    original = Database.merge
+    original = Database.write_creds
 
-    def cut(self: Database, company: str) -> None:
+    def cut(self: Database, company: str, creds: bytes) -> None:
         postgresql.admin(
             f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{fresh_database.name}'"
         )
-        original(self, company)
+        original(self, company, creds)
 
     with host.unchanged(fresh_database), monkeypatch.context() as patch:
-        patch.setattr(Database, "merge", cut)
+        patch.setattr(Database, "write_creds", cut)
         assert codes(host.state()) == ["database_error", "database_error"]
     good(host.state())
