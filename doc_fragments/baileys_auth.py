@@ -2,7 +2,27 @@
 
 
 class ModuleDocFragment:
-    """Options of the database, of the files, and of both."""
+    """Options of the app, of the database, of the files, and of both stores."""
+
+    APP = r"""
+options:
+  processes:
+    description: The pm2 processes that own the login.
+    type: list
+    elements: str
+    required: true
+  optional_processes:
+    description: Those of O(processes) that may not exist.
+    type: list
+    elements: str
+    default: []
+  pm2_home:
+    description: PM2_HOME of their daemon. C(~/.pm2) of the user by default.
+    type: path
+  health_url:
+    description: The app's health endpoint, which says what store each login is on. Without one, the app is not asked.
+    type: str
+"""
 
     DATABASE = r"""
 options:

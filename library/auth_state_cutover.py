@@ -48,26 +48,10 @@ options:
     description: As of M(baileys_auth_state).
     type: float
     default: 7
-  processes:
-    description: The pm2 processes that own the login.
-    type: list
-    elements: str
-    required: true
-  optional_processes:
-    description: Those of O(processes) that may not exist.
-    type: list
-    elements: str
-    default: []
-  pm2_home:
-    description: PM2_HOME of their daemon. C(~/.pm2) of the user by default.
-    type: path
   uptime_seconds:
     description: How long the processes must be up without a restart, watched after they answer.
     type: float
     default: 3
-  health_url:
-    description: The app's health endpoint. Without one, uptime alone tells.
-    type: str
   health_timeout:
     description: Seconds to wait for its answer.
     type: float
@@ -133,6 +117,7 @@ options:
     type: bool
     default: false
 extends_documentation_fragment:
+  - baileys_auth.app
   - baileys_auth.database
   - baileys_auth.files
   - baileys_auth.stores
@@ -276,11 +261,7 @@ OPTIONS = {
     "accept_key_loss": {"type": "bool", "default": False},
     "backup_dir": {"type": "path"},
     "lid_mapping_ttl_days": {"type": "float", "default": 7.0},
-    "processes": {"type": "list", "elements": "str", "required": True},
-    "optional_processes": {"type": "list", "elements": "str", "default": []},
-    "pm2_home": {"type": "path"},
     "uptime_seconds": {"type": "float", "default": 3.0},
-    "health_url": {"type": "str"},
     "health_timeout": {"type": "float", "default": 30.0},
     "copy_timeout": {"type": "float", "default": 60.0},
     "log_files": {"type": "list", "elements": "dict", "default": []},
@@ -295,10 +276,7 @@ OPTIONS = {
 
 
 def main() -> None:
-    run.module(
-        {**OPTIONS, **arguments.DATABASE_OPTIONS, **arguments.FILES_OPTIONS, **arguments.STORES_OPTIONS},
-        cutover.carry_out,
-    )
+    run.module({**OPTIONS, **arguments.BOT_OPTIONS}, cutover.carry_out)
 
 
 if __name__ == "__main__":

@@ -23,22 +23,6 @@ options:
   backup_dir:
     description: Where backups are. Beside O(sessions_dir) by default.
     type: path
-  processes:
-    description: The pm2 processes that own the login.
-    type: list
-    elements: str
-    required: true
-  optional_processes:
-    description: Those of O(processes) that may not exist.
-    type: list
-    elements: str
-    default: []
-  pm2_home:
-    description: PM2_HOME of their daemon. C(~/.pm2) of the user by default.
-    type: path
-  health_url:
-    description: The app's health endpoint. Without one, that check is left out.
-    type: str
   forbidden:
     description: Lines that a good app does not log, as M(log_watch) takes them.
     type: list
@@ -76,6 +60,7 @@ options:
     default: [/etc/crontab, /etc/cron.d, /etc/cron.hourly, /etc/cron.daily, /etc/cron.weekly, /var/spool/cron/crontabs,
               /var/spool/cron]
 extends_documentation_fragment:
+  - baileys_auth.app
   - baileys_auth.database
   - baileys_auth.files
   - baileys_auth.stores
@@ -140,10 +125,6 @@ PATTERNS = {"type": "list", "elements": "dict", "default": []}
 OPTIONS = {
     "app_dir": {"type": "path", "required": True},
     "backup_dir": {"type": "path"},
-    "processes": {"type": "list", "elements": "str", "required": True},
-    "optional_processes": {"type": "list", "elements": "str", "default": []},
-    "pm2_home": {"type": "path"},
-    "health_url": {"type": "str"},
     "forbidden": PATTERNS,
     "unlinked": PATTERNS,
     "watch_seconds": {"type": "float", "default": 6.0},
@@ -156,9 +137,7 @@ OPTIONS = {
 
 
 def main() -> None:
-    run.module(
-        {**OPTIONS, **arguments.DATABASE_OPTIONS, **arguments.FILES_OPTIONS, **arguments.STORES_OPTIONS}, diagnose
-    )
+    run.module({**OPTIONS, **arguments.BOT_OPTIONS}, diagnose)
 
 
 if __name__ == "__main__":

@@ -19,23 +19,8 @@ options:
     description: The app's checkout.
     type: path
     required: true
-  processes:
-    description: The pm2 processes that own the login.
-    type: list
-    elements: str
-    required: true
-  optional_processes:
-    description: Those of O(processes) that may not exist.
-    type: list
-    elements: str
-    default: []
-  pm2_home:
-    description: PM2_HOME of their daemon. C(~/.pm2) of the user by default.
-    type: path
-  health_url:
-    description: The app's health endpoint, which says what store each login is on.
-    type: str
 extends_documentation_fragment:
+  - baileys_auth.app
   - baileys_auth.database
   - baileys_auth.files
   - baileys_auth.stores
@@ -136,17 +121,11 @@ problems:
 
 OPTIONS = {
     "app_dir": {"type": "path", "required": True},
-    "processes": {"type": "list", "elements": "str", "required": True},
-    "optional_processes": {"type": "list", "elements": "str", "default": []},
-    "pm2_home": {"type": "path"},
-    "health_url": {"type": "str"},
 }
 
 
 def main() -> None:
-    run.module(
-        {**OPTIONS, **arguments.DATABASE_OPTIONS, **arguments.FILES_OPTIONS, **arguments.STORES_OPTIONS}, status.look
-    )
+    run.module({**OPTIONS, **arguments.BOT_OPTIONS}, status.look)
 
 
 if __name__ == "__main__":

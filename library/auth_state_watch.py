@@ -16,22 +16,6 @@ description:
     (C(ledger.jsonl) in O(state_dir)); for the first pass, from the journal of the cut-over.
   - M(auth_state_ledger) judges what was seen, and writes it down.
 options:
-  processes:
-    description: The pm2 processes that own the login.
-    type: list
-    elements: str
-    required: true
-  optional_processes:
-    description: Those of O(processes) that may not exist.
-    type: list
-    elements: str
-    default: []
-  pm2_home:
-    description: PM2_HOME of their daemon. C(~/.pm2) of the user by default.
-    type: path
-  health_url:
-    description: The app's health endpoint. Without one, the app is not asked.
-    type: str
   forbidden:
     description: Log lines that must not come, as M(log_watch) takes them.
     type: list
@@ -58,6 +42,7 @@ options:
     elements: dict
     default: []
 extends_documentation_fragment:
+  - baileys_auth.app
   - baileys_auth.database
   - baileys_auth.files
   - baileys_auth.stores
@@ -112,10 +97,6 @@ problems:
 
 PATTERNS = {"type": "list", "elements": "dict", "default": []}
 OPTIONS = {
-    "processes": {"type": "list", "elements": "str", "required": True},
-    "optional_processes": {"type": "list", "elements": "str", "default": []},
-    "pm2_home": {"type": "path"},
-    "health_url": {"type": "str"},
     "forbidden": PATTERNS,
     "cleanup": PATTERNS,
     "sent": PATTERNS,
@@ -125,9 +106,7 @@ OPTIONS = {
 
 
 def main() -> None:
-    run.module(
-        {**OPTIONS, **arguments.DATABASE_OPTIONS, **arguments.FILES_OPTIONS, **arguments.STORES_OPTIONS}, watch.look
-    )
+    run.module({**OPTIONS, **arguments.BOT_OPTIONS}, watch.look)
 
 
 if __name__ == "__main__":

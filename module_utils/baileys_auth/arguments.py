@@ -18,6 +18,12 @@ from .names import company_id as canonical_company_id
 from .transfer import Settings
 
 _MOST_DAYS = 36_500
+APP_OPTIONS: dict[str, dict[str, Any]] = {
+    "processes": {"type": "list", "elements": "str", "required": True},
+    "optional_processes": {"type": "list", "elements": "str", "default": []},
+    "pm2_home": {"type": "path"},
+    "health_url": {"type": "str"},
+}
 DATABASE_OPTIONS: dict[str, dict[str, Any]] = {
     "conninfo": {"type": "str", "no_log": True},
     "schema": {"type": "str", "default": "public"},
@@ -36,6 +42,8 @@ STORES_OPTIONS: dict[str, dict[str, Any]] = {
     "host": {"type": "str"},
     "conflict": {"type": "str", "choices": ["fail", "files", "database"], "default": "fail"},
 }
+# Of the modules that look at the whole bot, or move it.
+BOT_OPTIONS = {**APP_OPTIONS, **DATABASE_OPTIONS, **FILES_OPTIONS, **STORES_OPTIONS}
 
 
 def settings(params: dict[str, Any], *, check_mode: bool) -> Settings:
