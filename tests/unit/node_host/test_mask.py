@@ -32,6 +32,7 @@ MASKED = [
     ("1234567", "12***67"),
     # Room for a phone number beside the letters: no short commit then.
     ("a79686484488", "a7968***4488"),
+    ("79686484488a", "7968***4488a"),
     ("postgresql://bot:p%40ss@db.example:5432/bot?sslmode=require next", "postgresql://*** next"),
     ("postgres://db/bot", "postgres://***"),
     ("redis://:hunter2@localhost:6379/0", "redis://***"),
@@ -62,6 +63,7 @@ KEPT = [
     "sha256 " + "3f5a" * 16,
     "commit " + "0a1b2c3d4e" * 4,
     "4dae84383458",
+    "0c6612345c63",
     "2ec96682-2347-4ee4-8329-191127557411",
     "/opt/ai-admin/node_modules/baileys/lib/Utils/use-multi-file-auth-state.js:42:13",
     "AAAAAK6J",
