@@ -12,7 +12,6 @@ import json
 import os
 import re
 import tarfile
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -20,7 +19,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .durable import make_folder, own_like, remove, remove_abandoned, replace_file, sync_folder
+from .durable import make_folder, remove, remove_abandoned, replace_file, sync_folder
 from .errors import AuthStateError, Problem
 from .folder import open_folder
 from .manifest import set_digest
@@ -29,9 +28,7 @@ from .reader import Reader
 from .tar import BLOCK, TarWriter
 
 if TYPE_CHECKING:
-    from .database import Database
     from .manifest import Manifest
-    from .transfer import Settings
 
 MANIFEST = "manifest.json"
 _NAME = re.compile(r"backup_(\d{8}T\d{6}Z)(?:-(\d+))?\.tar")
@@ -300,35 +297,6 @@ def _sha256(path: Path, *, from_disk: bool = False) -> str:
     finally:
         os.close(descriptor)
     return total.hexdigest()
-
-
-def save_rows(database: Database, company_id: str, settings: Settings) -> Path:
-    """The rows that lose a conflict, one JSON line each, before they are changed."""
-    folder = Backups(settings.backup_dir, company_id).folder
-    make_folder(folder)
-    path = free_name(folder, "database", ".jsonl", time.time())
-    replace_file(path, (json.dumps(row).encode() + b"\n" for row in database.rows(company_id)))
-    return path
-
-
-def save_folder(company_id: str, settings: Settings) -> Path:
-    """The files that lose a conflict, whatever they hold, before they are changed."""
-    folder = Backups(settings.backup_dir, company_id).folder
-    make_folder(folder)
-    path = free_name(folder, "files", ".tar", time.time())
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
-            own_like(file.fileno(), folder)
-            with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar:
-                tar.add(settings.folder(company_id), company_folder(company_id))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        remove(temporary)
-    sync_folder(folder)
-    return path
 
 
 def members(path: Path, company_id: str) -> Iterator[tuple[str, bytes, int]]:

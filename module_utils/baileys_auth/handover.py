@@ -6,7 +6,7 @@ import time
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
-from .archive import save_folder, save_rows
+from .aside import save_folder, save_rows
 from .authority import DATABASE, FILES, Authority, Record, StateFile
 from .database import Database
 from .errors import AuthStateError, Problem

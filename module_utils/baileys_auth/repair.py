@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import authority
-from .archive import save_rows
+from .aside import save_rows
 from .authority import StateFile
 from .database import Database
 from .errors import AuthStateError, Problem

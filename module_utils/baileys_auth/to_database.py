@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 
 from . import consistency, lid_mapping, values
-from .archive import Archive, Backups, save_rows
+from .archive import Archive, Backups
+from .aside import save_rows
 from .authority import DATABASE, FILES, Record
 from .database import Database, Row, Stage
 from .errors import AuthStateError, Problem

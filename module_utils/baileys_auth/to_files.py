@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import consistency, values
-from .archive import save_folder
+from .aside import save_folder
 from .authority import DATABASE, FILES, Record
 from .errors import AuthStateError, Problem
 from .folder import open_folder

@@ -7,7 +7,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..baileys_auth import arguments, info
+from ..baileys_auth import arguments, info, whole
 from ..baileys_auth.archive import Backups
 from ..baileys_auth.authority import StateFile, latest
 from ..baileys_auth.database import Database
@@ -16,7 +16,7 @@ from ..baileys_auth.manifest import ManifestStore
 from ..baileys_auth.transfer import Settings
 from ..node_host import logs
 from ..node_host.pm2_states import Wanted as Processes
-from . import cleanup, observe, whole
+from . import cleanup, observe
 
 
 def look(instance: AnsibleModule) -> dict[str, Any]:

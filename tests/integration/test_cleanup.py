@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.module_utils.baileys_auth import whole
 from ansible.module_utils.baileys_auth.errors import AuthStateError
-from ansible.module_utils.watch import cleanup, whole
+from ansible.module_utils.watch import cleanup
 from bot_host import COMPANY, BotHost, codes, good
 from postgresql_server import TestDatabase
 

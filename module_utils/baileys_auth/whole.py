@@ -10,9 +10,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..baileys_auth.archive import free_name
-from ..baileys_auth.durable import make_folder, own_like, remove, remove_abandoned, sync_folder
-from ..baileys_auth.errors import AuthStateError, Problem
+from .archive import free_name
+from .durable import make_folder, own_like, remove, remove_abandoned, sync_folder
+from .errors import AuthStateError, Problem
 
 _BLOCK = 1 << 20
 
@@ -55,7 +55,7 @@ def _compare(archived: Path, folder: Path, path: Path) -> None:
                 "backup_damaged",
                 str(path),
                 f"read back, {wrong} of {len(want)} entries are not what the folder holds",
-                "Either the disk is bad (dmesg), or something writes into the folder (lsof +D). Nothing was deleted",
+                "Either the disk is bad (dmesg), or something writes into the folder (lsof +D). Nothing was changed",
             )
         )
 

@@ -1,0 +1,30 @@
+"""What loses a conflict, whole and whatever it holds, kept among the company's backups before it is changed."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import whole
+from .archive import Backups, free_name
+from .durable import make_folder, replace_file
+
+if TYPE_CHECKING:
+    from .database import Database
+    from .transfer import Settings
+
+
+def save_rows(database: Database, company_id: str, settings: Settings) -> Path:
+    """The rows, one JSON line each: `database_<UTC>.jsonl`."""
+    folder = Backups(settings.backup_dir, company_id).folder
+    make_folder(folder)
+    path = free_name(folder, "database", ".jsonl", time.time())
+    replace_file(path, (json.dumps(row).encode() + b"\n" for row in database.rows(company_id)))
+    return path
+
+
+def save_folder(company_id: str, settings: Settings) -> Path:
+    """The files, read back and compared: `files_<UTC>.tar`."""
+    return whole.archive(settings.folder(company_id), Backups(settings.backup_dir, company_id).folder, "files")
