@@ -52,6 +52,14 @@ options:
     type: path
     env: [{name: RUNBOOK_REPORTS_DIR}]
     ini: [{section: runbook, key: reports_dir}]
+  reports_keep:
+    description:
+      - How many reports of each playbook are kept, the newest; C(0) keeps all of them.
+      - The variable C(runbook_reports_keep) of the inventory goes before it.
+    type: int
+    default: 100
+    env: [{name: RUNBOOK_REPORTS_KEEP}]
+    ini: [{section: runbook, key: reports_keep}]
 """
 
 LINES = {"done": "✅", "unchanged": "✓", "planned": "…", "skipped": "-", "missing": "❌"}
@@ -89,6 +97,7 @@ class CallbackModule(CallbackBase):
     _file: PageFile | None = None
     _screen: Screen | None = None
     _written = 0.0
+    _keep = 0
 
     # What happens
 
@@ -103,7 +112,9 @@ class CallbackModule(CallbackBase):
         if given := sorted(play.get_variable_manager().extra_vars):
             self._run.facts["extra variables"] = ", ".join(given)
         if self._file is None:
-            self._file = PageFile(self._folder(play), self._run.playbook, page.moment(self._run.began))
+            folder = Path(str(self._setting(play, "reports_dir") or PROJECT / "reports"))
+            self._file = PageFile(folder, self._run.playbook, page.moment(self._run.began))
+            self._keep = int(self._setting(play, "reports_keep"))
         if self._screen is None and self._run.awaits and sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
             self._screen = Screen(sys.stdout, lambda *size: checklist.lines(self._run, time.time(), *size))
             self._display.display = self._screen.around(self._display.display)
@@ -139,6 +150,7 @@ class CallbackModule(CallbackBase):
         self._write()
         if self._file is not None and self._file.path is not None:
             self._display.display(f"Report: {self._file.path}")
+            self._file.forget(self._keep)
 
     # What is made of it
 
@@ -158,14 +170,14 @@ class CallbackModule(CallbackBase):
             self._file.write(page.render(self._run))
             self._written = time.time()
 
-    def _folder(self, play: Play) -> Path:
-        """The folder of the reports: the inventory's, the setting's, or the project's own."""
+    def _setting(self, play: Play, name: str) -> Any:
+        """The inventory's `runbook_…`, else what the environment or ansible.cfg sets, else the default."""
         manager = play.get_variable_manager()
         for host in manager._inventory.get_hosts(play.hosts)[:1]:
             variables = manager.get_vars(play=play, host=host)
-            if folder := variables.get("runbook_reports_dir"):
-                return Path(str(Templar(play.get_loader(), variables=variables).template(folder)))
-        return Path(self.get_option("reports_dir") or PROJECT / "reports")
+            if (given := variables.get(f"runbook_{name}")) not in (None, ""):
+                return Templar(play.get_loader(), variables=variables).template(given)
+        return self.get_option(name)
 
 
 def steps(play: Play, variables: dict[str, Any]) -> Iterator[Task]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from datetime import datetime
 from itertools import count
 from pathlib import Path
@@ -12,7 +13,8 @@ class PageFile:
     """The file of one run's page. Nothing is written before the first `write`."""
 
     def __init__(self, folder: Path, playbook: str, began: datetime) -> None:
-        self._folder, self._name = folder, f"{began:%Y-%m-%dT%H%M%SZ}-{Path(playbook).stem}"
+        self._folder, self._stem = folder, Path(playbook).stem
+        self._name = f"{began:%Y-%m-%dT%H%M%SZ}-{self._stem}"
         self.path: Path | None = None
 
     def write(self, html: str) -> None:
@@ -25,6 +27,17 @@ class PageFile:
         with os.fdopen(os.open(part, flags, 0o600), "w", encoding="utf-8") as file:
             file.write(html)
         part.replace(self.path)
+
+    def forget(self, keep: int) -> None:
+        """Remove the pages of this playbook but for the newest so many: each monitor pass leaves one. 0 keeps all."""
+        if keep < 1 or not self._folder.is_dir():
+            return
+        name = re.compile(rf"(\d{{4}}-\d\d-\d\dT\d{{6}}Z)-{re.escape(self._stem)}(?:-(\d+))?\.html")
+        found = [(match, path) for path in self._folder.iterdir() if (match := name.fullmatch(path.name))]
+        found.sort(key=lambda each: (each[0][1], int(each[0][2] or 1)))
+        for _match, path in found[:-keep]:
+            path.unlink(missing_ok=True)
+            path.with_suffix(".part").unlink(missing_ok=True)  # of a run that was killed while it wrote
 
     def _claim(self) -> Path:
         """A name that no other run has, also where two begin in the same second."""

@@ -46,3 +46,24 @@ def test_no_link_is_written_through(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="symbolic"):
         PageFile(tmp_path, "deploy.yml", BEGAN).write("x")
     assert victim.read_text() == "whole"
+
+
+def test_the_newest_of_each_playbook_stay_and_what_is_no_page_too(tmp_path: Path) -> None:
+    def page(minute: int, playbook: str) -> PageFile:
+        file = PageFile(tmp_path, playbook, BEGAN.replace(minute=minute))
+        file.write("x")
+        return file
+
+    other = page(1, "deploy.yml")
+    pages = [page(minute, "monitor.yml") for minute in (2, 3, 3, 4)]
+    (tmp_path / "2026-11-24T220200Z-monitor.part").touch()
+    (tmp_path / "notes.html").touch()
+    (tmp_path / "2026-11-24T220200Z-monitor-of-mine.html").touch()
+    pages[-1].forget(0)
+    assert len(list(tmp_path.iterdir())) == 8
+    pages[-1].forget(2)
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {path.path.name for path in (other, *pages[2:]) if path.path} | {
+        "notes.html",
+        "2026-11-24T220200Z-monitor-of-mine.html",
+    }

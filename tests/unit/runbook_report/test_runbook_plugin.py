@@ -94,6 +94,13 @@ def test_the_variable_goes_before_the_setting(player: Player) -> None:
     assert len(player.reports("named")) == 1
 
 
+def test_so_many_reports_are_kept_the_variable_before_the_setting(player: Player) -> None:
+    given = ("-e", "runbook_reports_keep=1")
+    for setting, more, kept in (("0", (), 1), ("0", (), 2), ("1", (), 1), ("0", (), 2), ("0", given, 1)):
+        assert player.play(PLAY, *more, RUNBOOK_REPORTS_KEEP=setting).returncode == 0
+        assert len(player.reports()) == kept
+
+
 def test_a_report_that_cannot_be_written_is_a_warning_that_says_why(player: Player) -> None:
     (player.folder / "reports").write_text("a file where the folder should be")
     done = player.play(PLAY)
