@@ -97,7 +97,10 @@ def test_the_job_runs_a_pass_and_leaves_its_events(days: Days, crontab: Crontab,
     (artifacts,) = (days.sandbox.root / "monitor/runner/artifacts").iterdir()
     assert (artifacts / "status").read_text() == "successful"
     events = [json.loads(path.read_text()) for path in (artifacts / "job_events").glob("*.json")]
-    assert "Judge what was seen, and write it down" in {each["event_data"].get("task") for each in events}
+    assert "Judge what was seen, and write it down" in {
+        each.get("event_data", {}).get("task")  # what runner itself prints has none
+        for each in events
+    }
     assert not (PROJECT / "env").exists()
     told = "".join(path.read_text() for path in artifacts.rglob("*") if path.is_file())
     assert days.sandbox.database_url not in told
