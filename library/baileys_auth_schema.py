@@ -26,9 +26,13 @@ options:
   harden:
     description:
       - Close tables that C(anon) or C(authenticated) can read.
-      - An app whose own key is an anon key then sees no row and makes a new login. Show first that it is not.
+      - An app whose own key is an anon key would then see no row and make a new login. So they are closed only when the
+        key in O(env_file) is one of C(service_role), and the endpoint there takes it; else that is a problem.
     type: bool
     default: false
+  env_file:
+    description: The app's C(.env), which names its SUPABASE_URL and SUPABASE_KEY. Needed for O(harden).
+    type: path
 extends_documentation_fragment:
   - baileys_auth.database
 attributes:
@@ -99,11 +103,12 @@ OPTIONS = {
     "conninfo": {**arguments.DATABASE_OPTIONS["conninfo"], "required": True},
     "state": {"type": "str", "choices": ["present", "checked"], "default": "present"},
     "harden": {"type": "bool", "default": False},
+    "env_file": {"type": "path"},
 }
 
 
 def main() -> None:
-    run.module({**arguments.DATABASE_OPTIONS, **OPTIONS}, run.schema)
+    run.module({**arguments.DATABASE_OPTIONS, **OPTIONS}, run.schema, required_if=[("harden", True, ["env_file"])])
 
 
 if __name__ == "__main__":

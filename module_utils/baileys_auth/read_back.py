@@ -14,7 +14,7 @@ from ..node_host.postgrest import Postgrest, equals, one_of
 from .database import Database
 from .errors import Problem
 from .names import CREDS, Key
-from .schema import AUTH, KEYS, PUBLIC_ROLES
+from .schema import AUTH, KEYS, PUBLIC_ROLES, SERVICE_ROLE
 
 _ATTEMPTS = 3
 _SERVICE = "Give the app the service_role key (SUPABASE_KEY in .env): the anon key is for browsers"
@@ -53,6 +53,34 @@ def depends_on_open_policy(rest: Postgrest, open_tables: list[str]) -> Problem |
         " who has that key; closed, the app would see no row and make a new login",
         f"{_SERVICE}; restart the app; then close the tables with schema_harden=true",
     )
+
+
+def needs_open_tables(rest: Postgrest | None, open_tables: list[str], env_file: str) -> Problem | None:
+    """Why the open tables may not be closed: nothing shows that the app reads them by right. None when it does.
+
+    The key has to be service_role's, and the endpoint has to take it: a key can say what it likes of itself. Raises
+    PostgrestError when the endpoint refuses.
+    """
+    if rest is None:
+        return Problem(
+            "harden_unproven",
+            env_file,
+            "it names no SUPABASE_URL and no SUPABASE_KEY, so nothing shows as which role the app reads the tables that"
+            " schema_harden=true would close",
+            "Where the app reads with a role of its own, grant that role what it needs (docs/least-privilege.sql) and"
+            " close them by hand; else leave schema_harden off",
+        )
+    if rest.role != SERVICE_ROLE:
+        depends = depends_on_open_policy(rest, open_tables)
+        return depends or Problem(
+            "harden_unproven",
+            "SUPABASE_KEY",
+            f"it is {f'a {rest.role} key' if rest.role else 'a key that does not say whose it is'}, so nothing shows"
+            f" that the app still reads its login once {', '.join(open_tables)} are closed",
+            f"{_SERVICE}, restart the app and run again; or leave schema_harden off",
+        )
+    rest.select(AUTH, "company_id", {"company_id": equals("0")})
+    return None
 
 
 def _one_of_each_type(keys: Iterable[Key]) -> list[Key]:

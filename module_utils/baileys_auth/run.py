@@ -10,9 +10,10 @@ from typing import Any, TypeVar
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..node_host import dotenv, postgrest
 from ..node_host.mask import mask
 from ..node_host.problems import HostError, Problem
-from . import arguments, catalogue, info, repair, restore
+from . import arguments, catalogue, info, read_back, repair, restore
 from .archive import Backup, Backups
 from .database import Database, connect, refusal
 from .errors import AuthStateError
@@ -28,9 +29,9 @@ Found = TypeVar("Found")
 _SHOWN = 20
 
 
-def module(options: dict[str, Any], work: Callable[[AnsibleModule], Answer]) -> None:
+def module(options: dict[str, Any], work: Callable[[AnsibleModule], Answer], **rules: Any) -> None:
     """Run one module: its answer is its result, and what it raises becomes one readable failure."""
-    instance = AnsibleModule(argument_spec=options, supports_check_mode=True)
+    instance = AnsibleModule(argument_spec=options, supports_check_mode=True, **rules)
     # A short process that makes a million small objects: half of its time otherwise. `_each` collects between logins.
     gc.disable()
     gc.freeze()
@@ -228,6 +229,8 @@ def schema(instance: AnsibleModule) -> Answer:
             tables = catalogue.Catalogue(connection, params["schema"])
             found = tables.inspect()
             missing, open_to = found.missing, found.open_to
+            if params["harden"] and open_to:
+                found.problems += _not_to_be_closed(params, open_to)
             changes = bool(missing) or (params["harden"] and bool(open_to))
             wanted = params["state"] == "present"
             blocked = bool(found.problems)
@@ -236,7 +239,8 @@ def schema(instance: AnsibleModule) -> Answer:
                 if params["harden"]:
                     tables.harden(found)
                 found = tables.inspect()
-                blocked = bool(found.problems or found.missing)
+                if found.problems:  # as where this role itself came in by what was closed: all of it is undone
+                    raise AuthStateError(found.problems)
     except AuthStateError as error:
         if params["state"] == "present":
             raise
@@ -251,6 +255,17 @@ def schema(instance: AnsibleModule) -> Answer:
         "failed": wanted and blocked,
         "diff": {"before": "".join(f"missing: {each}\n" for each in missing), "after": ""} if wanted else {},
     }
+
+
+def _not_to_be_closed(params: dict[str, Any], open_tables: list[str]) -> list[Problem]:
+    """What speaks against closing these tables: the app's own key has to be known not to need them open."""
+    variables = dotenv.values(dotenv.read(params["env_file"]))
+    try:
+        rest = postgrest.from_environment(variables, params["schema"])
+        problem = read_back.needs_open_tables(rest, open_tables, params["env_file"])
+    except HostError as error:
+        return error.problems
+    return [problem] if problem else []
 
 
 def _database(params: dict[str, Any]) -> Any:

@@ -8,11 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import postgrest_server
 import psycopg
 import pytest
 from ansible.module_utils.baileys_auth import schema as wanted
 from bot_host import COMPANY, BotHost, codes, good, total
 from postgresql_server import Server, TestDatabase
+from postgrest_server import key_of
 
 Run = Callable[..., dict[str, Any]]
 
@@ -24,6 +26,19 @@ def schema(run_module: Run) -> Run:
         return run_module("baileys_auth_schema", _check=check, conninfo=conninfo, **options)
 
     return run
+
+
+@pytest.fixture
+def served(postgresql: Server, fresh_database: TestDatabase, tmp_path: Path) -> Iterator[Callable[[str], str]]:
+    """`served(key)`: the .env of an app that reads the database over REST with this key."""
+    with postgrest_server.running(postgresql.url(fresh_database.name, admin=True)) as endpoint:
+
+        def env_file(key: str) -> str:
+            path = tmp_path / ".env"
+            path.write_text(f"SUPABASE_URL={endpoint.url}\nSUPABASE_KEY={key}\n")
+            return str(path)
+
+        yield env_file
 
 
 @pytest.fixture
@@ -155,10 +170,11 @@ GRANT SELECT ON whatsapp_keys TO authenticated;
 
 
 def test_open_tables_are_reported_and_closed_only_when_told(
-    schema: Run, postgresql: Server, host: BotHost, fresh_database: TestDatabase
+    schema: Run, postgresql: Server, host: BotHost, fresh_database: TestDatabase, served: Callable[[str], str]
 ) -> None:
     good(host.state())
     fresh_database.run(OPEN)
+    told = {"harden": True, "env_file": served(key_of("service_role"))}
 
     def reads(role: str, table: str) -> bool:
         with as_role(postgresql, fresh_database, role) as connection:
@@ -172,28 +188,66 @@ def test_open_tables_are_reported_and_closed_only_when_told(
     for answer in (
         schema(fresh_database, state="checked"),
         schema(fresh_database),
-        schema(fresh_database, check=True, harden=True),
+        schema(fresh_database, check=True, **told),
     ):
         assert good(answer)["open"] == ["whatsapp_auth", "whatsapp_keys"]
         assert any("anon" in finding for finding in answer["findings"])
         assert reads("anon", "whatsapp_auth")
-    answer = good(schema(fresh_database, harden=True))
+    answer = good(schema(fresh_database, **told))
     assert answer["changed"] is True
     for role in ("anon", "authenticated"):
         for table in wanted.TABLES:
             assert not reads(role, table)
     assert reads("service_role", "whatsapp_auth")
-    assert good(schema(fresh_database, harden=True))["changed"] is False
+    assert good(schema(fresh_database, **told))["changed"] is False
     assert good(host.info())["companies"][COMPANY]["agree"] is True
 
 
-def test_writing_alone_is_open_too(schema: Run, fresh_database: TestDatabase) -> None:
+@pytest.mark.parametrize(
+    ("key", "code"),
+    [
+        (key_of("anon"), "rest_anon_key"),
+        (key_of("somebody"), "harden_unproven"),
+        ("sb_secret_of_another_project", "rest_key_refused"),
+        (key_of("service_role", b"another project's"), "rest_key_refused"),
+        (None, "harden_unproven"),
+    ],
+)
+def test_closed_only_where_the_apps_own_key_does_without(
+    schema: Run, postgresql: Server, fresh_database: TestDatabase, served: Callable[[str], str], key: str, code: str
+) -> None:
+    """Closed blindly, the app would see no row and make a new login."""
+    fresh_database.run(OPEN)
+    env_file = served(key or "")
+    if key is None:
+        Path(env_file).write_text("PORT=3000\n")
+    told = {"harden": True, "env_file": env_file}
+    assert problems(good(schema(fresh_database, state="checked", **told))) == [code]
+    answer = schema(fresh_database, **told)
+    assert codes(answer) == [code]
+    assert answer["open"] == ["whatsapp_auth", "whatsapp_keys"]
+    assert good(schema(fresh_database, state="checked"))["open"] == ["whatsapp_auth", "whatsapp_keys"]
+    assert key is None or key not in json.dumps(answer)
+
+
+def test_what_would_lock_out_the_migration_itself_is_undone(
+    schema: Run, postgresql: Server, fresh_database: TestDatabase, served: Callable[[str], str]
+) -> None:
+    """Its own role, which owns nothing, came in by the policy for everybody."""
+    fresh_database.run(OPEN)
+    fresh_database.run("ALTER TABLE whatsapp_auth FORCE ROW LEVEL SECURITY")
+    told = {"harden": True, "env_file": served(key_of("service_role"))}
+    assert codes(schema(fresh_database, **told)) == ["row_security"]
+    assert good(schema(fresh_database, state="checked"))["open"] == ["whatsapp_auth", "whatsapp_keys"]
+
+
+def test_writing_alone_is_open_too(schema: Run, fresh_database: TestDatabase, served: Callable[[str], str]) -> None:
     """Who can write a login can take it over."""
     fresh_database.run(
         "ALTER TABLE whatsapp_auth DISABLE ROW LEVEL SECURITY; GRANT UPDATE, INSERT ON whatsapp_auth TO anon"
     )
     assert good(schema(fresh_database, state="checked"))["open"] == ["whatsapp_auth"]
-    good(schema(fresh_database, harden=True))
+    good(schema(fresh_database, harden=True, env_file=served(key_of("service_role"))))
     assert good(schema(fresh_database, state="checked"))["open"] == []
 
 

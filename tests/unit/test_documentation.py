@@ -72,7 +72,7 @@ def test_documented_options_are_those_of_the_code(
     documented: dict[str, Any], name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taken: dict[str, Any] = {}
-    monkeypatch.setattr(run, "module", lambda options, _work: taken.update(options))
+    monkeypatch.setattr(run, "module", lambda options, _work, **_rules: taken.update(options))
     importlib.import_module(name).main()
     options = documented[name]["doc"]["options"]
     assert set(options) == set(taken)
