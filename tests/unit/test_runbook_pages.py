@@ -18,7 +18,11 @@ def cells(page: str) -> list[list[str]]:
     """The rows of every table, heads and rules left out."""
     lines = [line for line in (PROJECT / page).read_text().splitlines() if line.startswith("| ")]
     rows = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
-    return [row for row in rows if row[0] not in ("by hand", "вручную", "the runbook's symptom", "признак")]
+    return [
+        row
+        for row in rows
+        if row[0] not in ("by hand", "вручную", "the runbook's symptom", "признак", "you see", "видно")
+    ]
 
 
 def code(text: str) -> list[str]:
