@@ -24,6 +24,7 @@ from ..node_host.problems import HostError, Problem
 from . import detached, prepare
 from .journal import Journal
 from .release import Release
+from .rest import cleanup_jobs
 from .run import BEST, FROM_DATABASE, CutOver, Plan, problems_of
 
 Answer = dict[str, Any]
@@ -38,6 +39,7 @@ def carry_out(instance: AnsibleModule) -> Answer:
     recovered = recover(journal, plan)
     prepare.ask_database(plan)
     plan, rehearsal = prepare.rehearse(instance.params, plan)
+    rehearsal["warnings"] += cleanup_jobs(plan.settings.sessions_dir)
     if instance.params["hold"]:
         return {"changed": False, "held": True, "steps": [], "store": plan.settings.flag_store, **rehearsal}
     run_id = secrets.token_hex(6)
@@ -122,7 +124,8 @@ def _foretell(plan: Plan) -> Answer:
                 companies[company] = describe(direction.run(company), plan.settings)
     edit = cut.write_flag(dry_run=True)
     flag = {"before": _text(edit.before_lines), "after": _text(edit.after_lines), "before_header": plan.env_file}
-    return {"changed": True, "companies": companies, "steps": [], "store": cut.store_before, "diff": [flag]}
+    answer = {"changed": True, "companies": companies, "steps": [], "store": cut.store_before, "diff": [flag]}
+    return {**answer, "warnings": cleanup_jobs(plan.settings.sessions_dir)}
 
 
 def _text(lines: tuple[str, ...]) -> str:

@@ -9,11 +9,24 @@ from pathlib import Path
 
 from ..baileys_auth.manifest import Signature
 from ..baileys_auth.names import company_folder
-from ..node_host import procs
+from ..node_host import cron_jobs, procs
 from ..node_host.problems import HostError, Problem
 
 _RUNTIMES = ("node", "bun", "deno")  # an editor that has the script open runs nothing
+_CRON = cron_jobs.PATHS
 _STILL = 0.06  # seconds that the files must be still before the copy: more than the kernel's clock tick
+
+
+def cleanup_jobs(sessions_dir: Path) -> list[str]:
+    """A warning for each line of cron that looks as if it deleted files of a login, and says nothing of what is in it.
+
+    No more than a warning: whether it fires while the login moves is only seen then (`Rest.still`).
+    """
+    return [
+        f"{where}: a job of cron deletes in {sessions_dir}, or cleans old keys up there. When it fires while the login"
+        " is copied the cut-over is given up; and keys must not be deleted by age. Take that line out"
+        for where in cron_jobs.cleaning(sessions_dir, _CRON)
+    ]
 
 
 class Rest:
@@ -39,12 +52,14 @@ class Rest:
     def still(self) -> None:
         """Raise HostError when a file was added, changed or removed since the first look."""
         if self._seen != self._look():
+            jobs = cron_jobs.cleaning(self._sessions_dir, _CRON)
             raise HostError(
                 Problem(
                     "login_not_at_rest",
                     str(self._sessions_dir),
                     "the owners are stopped, and the files of the login still change: something else writes them",
-                    "Look for a second copy of the app and for cleanup jobs (crontab -l), stop them and run again",
+                    "Look for a second copy of the app and for cleanup jobs"
+                    f" ({'; '.join(jobs) or 'crontab -l'}), stop them and run again",
                 )
             )
 

@@ -33,9 +33,6 @@ from .facts import Facts, Limits
 _LOG_BYTES = 1 << 23  # of each log, from its end
 _PINGS = 3
 _SCRIPT = "scripts/migrate-baileys-files-to-database.js"
-# A line of cron that deletes keys by itself: it names the folder, or cleans what is called after the login.
-_DELETES = re.compile(r"\b(rm|unlink|find|clean\w*|purge\w*|prune\w*|delete\w*|rotate\w*)\b|cleanup", re.IGNORECASE)
-_LOGIN = re.compile(r"baileys|whatsapp|wa[-_]session|sessions?\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -107,9 +104,7 @@ def _environment(wanted: Wanted, facts: Facts) -> postgrest.Postgrest | None:
 def _host(wanted: Wanted, facts: Facts) -> None:
     settings = wanted.settings
     facts.folders = _other_logins(settings.sessions_dir)
-    facts.jobs = sorted(
-        {job.where for job in cron_jobs.read(wanted.cron_paths) if _touches(job.line, settings.sessions_dir)}
-    )
+    facts.jobs = cron_jobs.cleaning(settings.sessions_dir, wanted.cron_paths)
     for company in wanted.companies:
         backups = Backups(settings.backup_dir, company)
         newest = backups.newest()
@@ -138,10 +133,6 @@ def _other_logins(sessions_dir: Path) -> list[str]:
             if (path / CREDS_FILE).is_file() and not re.fullmatch(r"company_(?!company_).+", path.name)
         )
     return []
-
-
-def _touches(line: str, sessions_dir: Path) -> bool:
-    return bool(_DELETES.search(line)) and (sessions_dir.name in line or bool(_LOGIN.search(line)))
 
 
 def _strays(wanted: Wanted, facts: Facts) -> list[Problem]:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from ansible.module_utils.cutover import rest as rest_module
 from ansible.module_utils.cutover.rest import Rest
 from ansible.module_utils.node_host.problems import HostError
 from bot_host import COMPANY, BotHost
@@ -127,3 +128,19 @@ def test_file_that_changes_during_the_copy_is_found(bot_host: BotHost) -> None:
     with pytest.raises(HostError) as error:
         seen.still()
     assert code(error) == "login_not_at_rest"
+
+
+def test_cleanup_job_of_cron_is_warned_of_and_named(bot_host: BotHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its line; and where the files do not hold still it is the first that is looked at. Its words stay unsaid."""
+    crontab = bot_host.root / "cron"
+    crontab.write_text(f"# old keys\n*/30 * * * * TOKEN=secret find {bot_host.sessions} -mtime +1 -delete\n")
+    monkeypatch.setattr(rest_module, "_CRON", [str(crontab)])
+    (warning,) = rest_module.cleanup_jobs(bot_host.sessions)
+    assert warning.startswith(f"{crontab}, line 2: ")
+    seen = rest(bot_host)
+    seen.begin()
+    (bot_host.folder / "creds.json").touch()
+    with pytest.raises(HostError) as error:
+        seen.still()
+    assert f"{crontab}, line 2" in str(error.value)
+    assert "secret" not in f"{warning} {error.value}"
