@@ -48,14 +48,22 @@ test: setup ## Every check that needs no container, the sandbox's beside the oth
 
 # What must be over SSH on a server that has never seen us runs in containers.
 test-all: test ## The same, days, fleet, the whole matrix, every scenario in containers over SSH, the README on a bare machine
-	@$(MAKE) --no-print-directory MATRIX=all test-days test-fleet test-matrix $(SCENARIOS) test-fresh
+	@$(MAKE) --no-print-directory MATRIX=all test-days test-fleet test-matrix test-scenarios $(LONG_SCENARIOS) test-fresh
 
 test-fast: lint test-unit test-integration ## Without the sandbox's
 
 SCENARIOS = $(patsubst molecule/%/molecule.yml,scenario-%,$(wildcard molecule/*/molecule.yml))
-.PHONY: containers $(SCENARIOS) test-fresh
+# These two go on the same containers, the second from where the first ends.
+SHORT_SCENARIOS = default rollback
+LONG_SCENARIOS = $(filter-out $(SHORT_SCENARIOS:%=scenario-%),$(SCENARIOS))
+.PHONY: containers test-scenarios $(SCENARIOS) test-fresh
 containers: setup ## Find or install an engine for containers, and build the images once
 	@scripts/containers ready
+
+test-scenarios: export ANSIBLE_HOME = $(CURDIR)/.ansible
+test-scenarios: setup containers ## deploy.yml and rollback.yml over SSH, on a server that has never seen us
+	molecule destroy --shared-state --scenario-name default
+	molecule test --shared-state $(SHORT_SCENARIOS:%=--scenario-name %)
 
 $(SCENARIOS): scenario-%: setup containers ## One scenario of molecule/
 	ANSIBLE_HOME="$(CURDIR)/.ansible" molecule test --scenario-name $*
