@@ -9,6 +9,8 @@ import pytest
 from testinfra.host import Host
 
 sys.path.append(str(Path(__file__).parent))
+# The words to search for are those of the sandbox's tests.
+sys.path.append(str(Path(__file__).parents[1] / "tests" / "sandbox"))
 from server import Server
 
 

@@ -73,3 +73,21 @@ class Server:
     def below(self, folder: str) -> list[tuple[str, str, str]]:
         """Everything in a folder: owner, mode, path."""
         return [tuple(line.split(" ", 2)) for line in self.lines(f"find {folder} -printf '%u %m %p\\n'")]
+
+    def login(self) -> dict[str, str]:
+        """The files of the company's folder, by name."""
+        return self.texts(f"{APP}/baileys_sessions/company_{self.company}")
+
+    def texts(self, folder: str, *which: str) -> dict[str, str]:
+        """The files below a folder that find(1) finds so, by their path there."""
+        read = (
+            "import json, os, sys; names = sys.stdin.read().split(chr(0))[:-1];"
+            " read = lambda name: open(name, errors='replace').read();"
+            " print(json.dumps({os.path.relpath(name, sys.argv[1]): read(name) for name in names}))"
+        )
+        find = " ".join(["find", folder, "-type f", *which, "-print0"])
+        return json.loads(self.host.check_output(f"{find} | python3 -c {shlex.quote(read)} {folder}"))
+
+    def connections(self) -> list[str]:
+        """The URLs of the database, which hold passwords."""
+        return self.database.check_output("cat /root/secrets/*_url").splitlines()

@@ -1,0 +1,59 @@
+"""After every scenario: neither key nor password nor connection is in what was kept of the runs, on either side."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from secret_words import key_material, phone_numbers
+from server import STATE, Server
+
+KEPT_HERE = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
+
+
+@pytest.fixture(scope="module")
+def login(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the login: its old files, and each row beside them."""
+    copy = tmp_path_factory.mktemp("login")
+    for name, text in server.login().items():
+        (copy / name).write_text(text)
+    for number, (value,) in enumerate(
+        server.sql("SELECT value FROM whatsapp_keys UNION ALL SELECT creds FROM whatsapp_auth")
+    ):
+        (copy / f"row {number}.json").write_text(value)
+    return copy
+
+
+@pytest.fixture(scope="module")
+def secrets(server: Server, login: Path) -> set[str]:
+    connections = server.connections()
+    return key_material(login) | set(connections) | {urlsplit(url).password or url for url in connections}
+
+
+def said(secrets: set[str], texts: dict[str, str]) -> dict[str, list[str]]:
+    found = {name: [secret for secret in secrets if secret in text] for name, text in texts.items()}
+    return {name: words for name, words in found.items() if words}
+
+
+def test_not_in_the_logs_of_pm2_and_of_postgresql(server: Server, secrets: set[str]) -> None:
+    assert len(secrets) > 300
+    logs = server.texts("/home/bot/.pm2") | {
+        "PostgreSQL": server.database.check_output("cat /var/lib/sandbox_postgresql/server.log")
+    }
+    assert len(logs) > 4
+    assert said(secrets, logs) == {}
+
+
+def test_not_in_what_the_runs_recorded_on_the_server(server: Server, secrets: set[str]) -> None:
+    records = server.texts(STATE, "-name '*.json*'")
+    assert said(secrets, records) == {}
+
+
+def test_not_in_reports_events_and_outputs(server: Server, login: Path, secrets: set[str]) -> None:
+    files = [path for folder in ("reports", "artifacts") for path in (KEPT_HERE / folder).rglob("*") if path.is_file()]
+    texts = {str(path): path.read_text(errors="replace") for path in files}
+    assert texts
+    assert said(secrets | phone_numbers(login), texts) == {}
+    assert {oct(path.stat().st_mode & 0o077) for path in files} == {"0o0"}
