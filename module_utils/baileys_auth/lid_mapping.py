@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from .names import Key
+from .names import LID_MAPPING, Key
 
 _REVERSE = "_reverse"
+_SESSION = "session"
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,14 @@ class Verdict:
     expires_at: float | None
 
 
+def asked_of(keys: Iterable[Key]) -> set[Key]:
+    """Those of the keys that the rule looks at."""
+    return {key for key in keys if key.type in (LID_MAPPING, _SESSION)}
+
+
 def session_users(keys: Iterable[Key]) -> set[str]:
     """The users (`79686484488`, `102765716062358`) who have a session: ids are `<user>[_<domain>].<device>`."""
-    return {key.id.partition(".")[0].partition("_")[0] for key in keys if key.type == "session"}
+    return {key.id.partition(".")[0].partition("_")[0] for key in keys if key.type == _SESSION}
 
 
 def judge(mappings: Mapping[str, Learnt], users: set[str], now: float, ttl: float) -> dict[str, Verdict]:

@@ -57,13 +57,17 @@ class Entry(NamedTuple):
 
 @dataclass
 class Manifest:
-    """`entries`: what both stores hold. `left_out`: lid-mappings the TTL rule kept in the files alone."""
+    """`entries`: what both stores hold. `left_out`: lid-mappings the TTL rule kept in the files alone.
+
+    `lid_mapping_ttl`: of that rule, in seconds; None where it was not asked.
+    """
 
     company_id: str
     made_at: float
     identity: str
     entries: dict[Key, Entry] = field(default_factory=dict)
     left_out: dict[Key, Entry] = field(default_factory=dict)
+    lid_mapping_ttl: float | None = None
 
     def known(self) -> dict[Key, Entry]:
         """Everything that was in the files."""
@@ -135,6 +139,7 @@ def _lines(manifest: Manifest) -> Iterator[Any]:
         "identity": manifest.identity,
         "entries": len(manifest.entries),
         "left_out": len(manifest.left_out),
+        "lid_mapping_ttl": manifest.lid_mapping_ttl,
     }
     everything = chain(manifest.entries.items(), manifest.left_out.items())
     while part := list(islice(everything, _LINE)):
@@ -166,7 +171,8 @@ def _read_once(path: Path, _signature: Signature) -> Manifest | None:
                 ]
         if head["format"] != FORMAT or len(pairs) != head["entries"] + head["left_out"]:
             return None
-        entries = dict(pairs[: head["entries"]])
-        return Manifest(head["company_id"], head["made_at"], head["identity"], entries, dict(pairs[head["entries"] :]))
+        entries, left_out = dict(pairs[: head["entries"]]), dict(pairs[head["entries"] :])
+        about = (head[name] for name in ("company_id", "made_at", "identity"))
+        return Manifest(*about, entries, left_out, head.get("lid_mapping_ttl"))
     except (FileNotFoundError, StopIteration, ValueError, KeyError, TypeError):
         return None

@@ -65,7 +65,8 @@ class _Run:
         self.now = self.base.made_at if self.base and follows else self.settings.now
         with result.phase("read"):
             self.reader = Reader(folder, self.base.known() if self.base else None, self._value_needed)
-        self.verdicts: dict[str, lid_mapping.Verdict] = {}
+        self.judged = self.base if follows else None
+        self.expiries: dict[str, float | None] = {}  # by the id of a lid-mapping
         self.left_out: set[Key] = set()
         self.expiring: set[Key] = set()
         self.creds = b""
@@ -149,6 +150,11 @@ class _Run:
     def _judge_mappings(self, read: dict[Key, bytes]) -> None:
         """The TTL rule. A mapping that is past its TTL but has its row (aged since) is left as it is."""
         reader = self.reader
+        if not read and self.judged is not None and self._judges_the_same(self.judged):
+            self.left_out |= self.judged.left_out.keys()
+            entries = self.judged.entries.items()
+            self.expiries = {key.id: entry.expires_at for key, entry in entries if key.type == LID_MAPPING}
+            return
         latest = time.time_ns()  # a clock that was wrong must not make a mapping live for years
         learnt = {
             key.id: lid_mapping.Learnt(
@@ -158,9 +164,10 @@ class _Run:
             if key.type == LID_MAPPING
         }
         users = lid_mapping.session_users(reader.listing.files.values())
-        self.verdicts = lid_mapping.judge(learnt, users, self.now, self.settings.lid_mapping_ttl)
-        for key_id, verdict in self.verdicts.items():
+        verdicts = lid_mapping.judge(learnt, users, self.now, self.settings.lid_mapping_ttl)
+        for key_id, verdict in verdicts.items():
             key = Key(LID_MAPPING, key_id)
+            self.expiries[key_id] = verdict.expires_at
             if verdict.aged and key not in self.rows:
                 self.left_out.add(key)
         # Left out before, and wanted now because its user has a session since: its value was not read yet.
@@ -176,8 +183,20 @@ class _Run:
             trust=False,
         )
 
+    def _judges_the_same(self, before: Manifest) -> bool:
+        """Whether nothing that the rule looks at has changed since the copy that made this manifest.
+
+        None of the mappings was, else it would have been read. While the app is stopped each second counts.
+        """
+        files = self.reader.listing.files.values()
+        return (
+            before.lid_mapping_ttl == self.settings.lid_mapping_ttl
+            and lid_mapping.asked_of(files) == lid_mapping.asked_of(before.known())
+            and self.rows.keys().isdisjoint(before.left_out)
+        )
+
     def _expiry(self, key: Key) -> float | None:
-        return self.verdicts[key.id].expires_at if key.type == LID_MAPPING else None
+        return self.expiries[key.id] if key.type == LID_MAPPING else None
 
     def _must_live(self, key: Key) -> bool:
         """Whether a row must lose its expiry: its user has a session since, or somebody else put it there."""
@@ -309,6 +328,7 @@ class _Run:
             self.reader.identity,
             {key: entry.until(self._expiry(key)) for key, entry in self.kept.items()},
             {key: self.reader.entries[key] for key in self.left_out},
+            self.settings.lid_mapping_ttl,
         )
 
 

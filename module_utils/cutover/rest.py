@@ -7,7 +7,6 @@ import time
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from ..baileys_auth.manifest import Signature
 from ..baileys_auth.names import company_folder
 from ..node_host import cron_jobs, procs
 from ..node_host.problems import HostError, Problem
@@ -83,11 +82,12 @@ class Rest:
     def _look(self) -> list[object]:
         return [self._signatures(folder) for folder in self._folders]
 
-    def _signatures(self, folder: Path) -> dict[str, Signature]:
+    def _signatures(self, folder: Path) -> dict[str, tuple[int, ...]]:
         """Of everything in the folder, whatever it is; by name, since to parse the names would take as long again."""
         try:
             with os.scandir(folder) as entries:
-                return {entry.name: Signature.of(entry.stat(follow_symlinks=False)) for entry in entries}
+                statuses = ((entry.name, entry.stat(follow_symlinks=False)) for entry in entries)
+                return {name: (status.st_size, status.st_ino, status.st_ctime_ns) for name, status in statuses}
         except FileNotFoundError:  # no folder, or a file that went away in this moment
             return {}
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import auth_states
 import pytest
+from ansible.module_utils.baileys_auth import lid_mapping
 from bot_host import COMPANY, BotHost, codes, good, total
 from postgresql_server import Server, TestDatabase
 
@@ -258,6 +259,41 @@ def test_a_ttl_that_somebody_put_on_other_keys_is_taken_off(bot_host: BotHost, d
         (0,)
     ]
     assert good(bot_host.state())["changed"] is False
+
+
+@pytest.mark.parametrize("change", ["nothing", "session", "ttl", "age", "row"])
+def test_the_last_copy_judges_anew_what_has_changed_since_the_pre_copy(
+    bot_host: BotHost, database: TestDatabase, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    """And nothing else: the app is stopped meanwhile."""
+    judged: list[int] = []
+    judge = lid_mapping.judge
+    monkeypatch.setattr(lid_mapping, "judge", lambda *given: judged.append(1) or judge(*given))
+    mapping(bot_host, "79110000007", "555000000000007", 30)
+    time.sleep(0.2)  # what was written just now is read again
+    good(bot_host.state())
+    rows, options = len(database.rows()), {}
+    if change == "session":
+        bot_host.write("session-555000000000007_1.0", {"version": "v1"})
+    elif change == "ttl":
+        options = {"lid_mapping_ttl_days": 0}
+    elif change == "age":
+        mapping(bot_host, "79110000007", "555000000000007", 1)
+    elif change == "row":
+        database.run(
+            "INSERT INTO whatsapp_keys (company_id, key_type, key_id, value)"
+            f" VALUES ('{COMPANY}', 'lid-mapping', '79110000007', '\"555000000000007\"')"
+        )
+    good(bot_host.state(authority="move", **options))
+    assert len(judged) == (1 if change == "nothing" else 2)
+    found = expiries(database)
+    if change in ("nothing", "row"):
+        assert "555000000000007_reverse" not in found
+        assert len(database.rows()) == rows + (change == "row")
+    elif change == "age":
+        assert found["79110000007"] == pytest.approx(time.time() + 6 * DAY, abs=60)
+    else:
+        assert (found["79110000007"], found["555000000000007_reverse"]) == (None, None)
 
 
 def test_the_last_copy_judges_by_the_time_of_the_pre_copy(bot_host: BotHost, database: TestDatabase) -> None:
