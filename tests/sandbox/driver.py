@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import re
-import resource
 import subprocess
 import sys
 import tempfile
@@ -33,8 +32,6 @@ class Run:
 
     rc: int
     output: str
-    seconds: float
-    cpu_seconds: float
 
     def recap(self, host: str = "sandbox") -> dict[str, int]:
         """The host's line at the end: ok, changed, failed and so on."""
@@ -88,11 +85,10 @@ class Sandbox:
     def play(self, playbook: str, *arguments: str) -> Run:
         command = [str(Path(sys.executable).with_name("ansible-playbook")), playbook, *arguments]
         environment = os.environ | {"SANDBOX": str(self.root), "ANSIBLE_NOCOLOR": "1"}
-        start, used = time.monotonic(), cpu_seconds()
         done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
         output = done.stdout + done.stderr
         self.outputs.append(output)
-        return Run(done.returncode, output, time.monotonic() - start, cpu_seconds() - used)
+        return Run(done.returncode, output)
 
     def git(self, *arguments: str, folder: Path | None = None) -> str:
         who = ["-c", "user.name=Test", "-c", "user.email=test@example.org"]
@@ -175,12 +171,6 @@ def built() -> Iterator[Sandbox]:
         removed = sandbox.play("playbooks/sandbox_clean.yml")
         assert removed.rc == 0, removed.output[-3000:]
         assert not root.exists()
-
-
-def cpu_seconds() -> float:
-    """What processes started from here have used and ended."""
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
 
 
 def files_below(app: Path) -> dict[str, str]:

@@ -123,8 +123,6 @@ def test_second_deploy_changes_and_restarts_nothing(sandbox: Sandbox) -> None:
     ends_well(run)
     assert run.recap()["changed"] == 0
     assert "nothing had to change" in run.output
-    # Of the processor: one task runs after the other, and the clock also counts what else the machine does.
-    assert run.cpu_seconds <= 25
 
 
 # --- Rollback --------------------------------------------------------------------------------------------------------
