@@ -98,12 +98,15 @@ MATRIX = today
 test-matrix: setup ## Under load, killed at every step, met by every fault; MATRIX=all: not only today's share
 	$(PYTEST) tests/matrix --matrix=$(MATRIX)
 
-.PHONY: bench bench-full
+.PHONY: bench bench-full bench-ssh
 bench: setup ## Measure against the original's way and the limit; writes BENCHMARKS.md
 	python -m bench
 
 bench-full: setup ## The same with a thousand companies, and the largest login in every table
 	python -m bench --full
+
+bench-ssh: setup containers ## deploy.yml over SSH, task by task; writes its section of BENCHMARKS.md
+	python -m bench.over_ssh
 
 .PHONY: reference
 reference: setup ## Write docs/REFERENCE.md anew: playbooks, tags, variables

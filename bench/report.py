@@ -64,7 +64,14 @@ def _document(found: dict[str, Any], link: str) -> str:
             freezes=_freezes(found),
             freeze_steps=_freeze_steps(found),
         )
+        # Measured apart, by bench.over_ssh.
+        + _over_ssh()
     )
+
+
+def _over_ssh() -> str:
+    section = Path(__file__).with_name("over_ssh.md")
+    return f"\n{section.read_text()}" if section.exists() else ""
 
 
 def _rounds(rounds: dict[int, int]) -> str:
