@@ -117,10 +117,14 @@ def _hours_since(then: str | None, at: datetime) -> float:
 
 
 def bad_in_a_row(entries: list[Entry]) -> int:
-    """How many passes, up to the last, were bad. One whose phone was unlinked is not: no rollback repairs that."""
-    count = 0
+    """How many passes of this cut-over, up to the last, were bad in a way that a rollback may help.
+
+    It repairs neither a phone that was unlinked nor a ledger that somebody has touched.
+    """
+    count, since = 0, entries[-1]["cut_over"]["since"]
     for entry in reversed([each for each in entries if each["kind"] == PASS]):
-        if entry["verdict"] != judge.BAD:
+        of_the_bot = [each for each in entry["findings"] if not each["code"].startswith("ledger_")]
+        if entry["verdict"] != judge.BAD or not of_the_bot or entry["cut_over"]["since"] != since:
             break
         count += 1
     return count
