@@ -16,6 +16,7 @@ from typing import Any
 import ledgers
 import psycopg
 import pytest
+from ansible.module_utils.cutover.lock import Holder, Lock
 from ansible.module_utils.watch import ledger
 from ansible.module_utils.watch.keeper import Keeper
 from conftest import Days, until
@@ -248,8 +249,20 @@ def test_check_mode_lists_by_type_what_would_go(days: Days, seven_days: float) -
     with days.sandbox.unchanged():
         run = days.cleanup("--check", "--diff", "-e", "cleanup_scope=all")
     ends_well(run)
-    assert re.search(rf"-company {COMPANY} lid-mapping: 267 file", run.output)
+    mappings = len(list(days.sandbox.company.glob("lid-mapping-*")))
+    assert re.search(rf"-company {COMPANY} lid-mapping: {mappings} file", run.output)
     assert re.search(rf"-company {COMPANY} creds: 1 file", run.output)
+
+
+def test_refused_while_another_run_has_the_host(days: Days, seven_days: float) -> None:
+    days.set_clock(seven_days + 0.2)
+    lock, holder = Lock(days.ledger.parent), Holder.here(os.getpid(), "deploy.yml", "a test")
+    assert lock.take(holder)
+    try:
+        with days.sandbox.unchanged():
+            refused(days.cleanup("-e", "cleanup_scope=all"), "it is held by")
+    finally:
+        assert lock.release(holder.run), "the cleanup has left it to its holder"
 
 
 def test_at_seven_days_the_old_files_go(days: Days, seven_days: float) -> None:
@@ -267,6 +280,7 @@ def test_at_seven_days_the_old_files_go(days: Days, seven_days: float) -> None:
     assert sandbox.converse(CONTACT, "after the cleanup") == "Answer to: after the cleanup"
     entry = days.entries()[-1]
     assert (entry["kind"], entry["files"][COMPANY]["count"]) == ("cleanup", 0)
+    assert Lock(days.ledger.parent).holder() is None
 
 
 def test_a_second_cleanup_finds_nothing(days: Days, seven_days: float) -> None:
