@@ -235,7 +235,9 @@ def _old_files(this: Pass) -> Iterator[Problem]:
         if not past or files["digest"] == past["digest"]:
             continue
         fewer = past["count"] - files["count"]
-        what = f"{fewer} of {past['count']} are gone" if fewer > 0 else f"of {past['count']} some were changed or added"
+        what = f"{fewer} of its {past['count']} old files are gone"
+        if fewer <= 0:
+            what = f"of its {past['count']} old files some were changed or added"
         yield Problem(
             "old_files_changed",
             f"company {company}, its old files",

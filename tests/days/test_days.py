@@ -154,7 +154,7 @@ def test_something_that_prunes_the_old_files(days: Days) -> None:
     for file in sorted(days.sandbox.company.glob("lid-mapping-*"))[:5]:
         file.unlink()
     entry = found(days, days.pass_at(22), "old_files_changed")
-    assert "5 of 337 are gone" in entry["findings"][0]["problem"]
+    assert "5 of its 337 old files are gone" in entry["findings"][0]["problem"]
 
 
 def test_the_end_of_the_day(days: Days) -> None:
