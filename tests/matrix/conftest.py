@@ -46,7 +46,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Of the faults a fourth a day; each of them stands alone."""
     if config.getoption("--matrix") != "today":
         return
-    faults = [item for item in items if item.path.name == "test_faults.py"]
+    faults = [item for item in items if item.path.name.startswith("test_faults")]
     kept = of_today(faults, (len(faults) + 3) // 4) if faults else []
     config.hook.pytest_deselected(items=[item for item in faults if item not in kept])
     items[:] = [item for item in items if item not in faults or item in kept]
@@ -88,3 +88,12 @@ def host(sandbox: Sandbox, request: pytest.FixtureRequest) -> Host:
     host.learn()
     sandbox.pm2("save")
     return host
+
+
+@pytest.fixture(scope="session")
+def developer(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone of the app's origin, to push from."""
+    clone = tmp_path_factory.mktemp("developer") / "ai-admin"
+    branch, origin = host.sandbox.git("branch", "--show-current"), str(host.sandbox.root / "origin.git")
+    host.sandbox.git("clone", "--quiet", "--branch", branch, origin, str(clone), folder=host.sandbox.root)
+    return clone

@@ -17,6 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from ansible.module_utils.cutover.journal import Journal
 from ansible.module_utils.node_host import procs
 from controller import play
 from driver import COMPANY, FLAG, PROJECT, Sandbox
@@ -175,6 +176,14 @@ class Host:
 
     def journal(self) -> list[Answer]:
         return [json.loads(line) for line in (self.sandbox.app / ".auth-state/journal.jsonl").read_text().splitlines()]
+
+    def wait_for_the_run(self) -> None:
+        """A cut-over that was begun goes on without its controller."""
+        deadline = time.monotonic() + 120
+        journal = Journal(self.sandbox.app / ".auth-state")
+        while (run := journal.unfinished()) is not None and run.alive():
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
 
     # Its death, and its reboot
 

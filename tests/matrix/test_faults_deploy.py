@@ -1,0 +1,107 @@
+"""Faults that deploy.yml meets around its journalled run: new code that is broken later than that run looks, and the
+connection that is lost while the bot is stopped.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from ansible.module_utils.cutover.journal import Journal
+from ansible.module_utils.node_host import procs
+from driver import Run
+from host import Host
+
+SERVICE = "src/baileys-service.js"
+Publish = Callable[[str, str], None]
+
+
+@pytest.fixture
+def publish(host: Host, developer: Path) -> Iterator[Publish]:
+    """Publish a change of the service's code; it is taken back afterwards."""
+    published: list[str] = []
+
+    def change(before: str, after: str) -> None:
+        file = developer / SERVICE
+        assert before in file.read_text()
+        file.write_text(file.read_text().replace(before, after, 1))
+        host.sandbox.git("commit", "--quiet", "--all", "--message", "A change", folder=developer)
+        host.sandbox.git("push", "--quiet", folder=developer)
+        published.append(host.sandbox.git("rev-parse", "HEAD", folder=developer))
+
+    yield change
+    for commit in reversed(published):
+        host.sandbox.git("revert", "--no-edit", commit, folder=developer)
+    host.sandbox.git("push", "--quiet", folder=developer)
+
+
+def test_new_code_that_logs_nothing(host: Host, publish: Publish) -> None:
+    """It works, and nobody can tell on which store."""
+    publish("guardConsole();", "guardConsole();\nconsole.log = () => {};")
+    goes_back(host, says="Using database auth state for company 962302")
+
+
+def test_new_code_that_crashes_behind_the_health_window(host: Host, publish: Publish, tmp_path: Path) -> None:
+    """Up when the journalled run looks, and again whenever somebody asks."""
+    once = f"""
+import {{ existsSync, writeFileSync }} from 'node:fs';
+setTimeout(() => {{
+  if (existsSync('{tmp_path}/crashed')) return;
+  writeFileSync('{tmp_path}/crashed', '');
+  process.exit(1);
+}}, 5000);
+"""
+    publish("let ready = false;", f"let ready = false;{once}")
+    goes_back(host, says="baileys-service has crashed since it was started on the database")
+    assert (tmp_path / "crashed").exists()
+
+
+def goes_back(host: Host, *, says: str) -> None:
+    """deploy.yml ends in this error, and the bot runs on its files as before."""
+    if host.store() == "database":
+        host.must_cut_over("files")
+    commit = host.sandbox.git("rev-parse", "HEAD")
+    run = host.sandbox.play("deploy.yml", "-e", "health_window_seconds=12")
+    assert run.rc != 0
+    assert says in run.message(), run.message()
+    assert host.sandbox.git("rev-parse", "HEAD") == commit
+    host.is_whole("files")
+
+
+def test_connection_lost_in_the_freeze(host: Host) -> None:
+    """What Ansible started on the host is gone, and the run goes on without it; the next deploy.yml finds it done."""
+    if host.store() == "database":
+        host.must_cut_over("files")
+    runs: list[Run] = []
+    deploy = threading.Thread(target=lambda: runs.append(host.sandbox.play("deploy.yml")))
+    deploy.start()
+    cut_off = cut_the_connection(host)
+    deploy.join()
+    assert cut_off
+    (run,) = runs
+    assert run.rc != 0
+    assert "the connection to it was lost. It goes on by itself on the host" in run.message()
+    host.wait_for_the_run()
+    host.is_whole("database")
+    with host.same_processes():
+        host.play("deploy.yml")
+    host.play("rollback.yml")
+    host.is_whole("files")
+
+
+def cut_the_connection(host: Host) -> bool:
+    """SIGKILL to the module that waits for the journalled run, as when sshd hangs up, once that run has begun."""
+    journal, deadline = Journal(host.sandbox.app / ".auth-state"), time.monotonic() + 300
+    while time.monotonic() < deadline:
+        run = journal.unfinished()
+        process = procs.find(run.pid) if run and run.doing else None
+        if process is not None:
+            os.kill(process.parent, signal.SIGKILL)
+            return True
+        time.sleep(0.01)
+    return False
