@@ -9,6 +9,7 @@ import json
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -155,7 +156,8 @@ def test_slow_database_is_found_before_the_stop(host: Host, network: Proxy) -> N
 
 @pytest.fixture
 def small_disk(host: Host, tmp_path: Path) -> Iterator[Path]:
-    """Our own folder on a disk of 4 MiB."""
+    """Our own folder on a disk of 4 MiB, with the bot on its files: over there they could not be laid out."""
+    on(host, "files")
     place = host.sandbox.app / ".auth-state"
     kept = tmp_path / "kept"
     subprocess.run(["cp", "-a", place, kept], check=True)
@@ -172,24 +174,48 @@ def small_disk(host: Host, tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["cp", "-a", *(kept / name for name in names), place], check=True)
 
 
+def fill(disk: Path) -> None:
+    """To the last byte."""
+    with (disk / "ballast").open("wb", buffering=0) as ballast, suppress(OSError):
+        while True:
+            ballast.write(bytes(4096))
+
+
 @pytest.mark.parametrize("step", ["stop", "copy", "flag", "start", "settle"])
 def test_disk_full_under_the_journal(host: Host, small_disk: Path, step: str) -> None:
     """The bot does not stay down for a line that cannot be written."""
 
-    def fill() -> None:
-        with (small_disk / "ballast").open("wb") as ballast:
-            try:
-                while True:
-                    ballast.write(bytes(4096))
-                    ballast.flush()
-            except OSError:
-                pass
-
-    on(host, "files")
-    answer = host.meets(fill, "database", step, "begins")
+    answer = host.meets(lambda: fill(small_disk), "database", step, "begins")
     assert "disk_full" in [problem["code"] for problem in answer["problems"]], answer
     assert "Make room there" in answer["msg"]
     host.is_whole()
+
+
+def test_disk_full_under_the_staging(host: Host, small_disk: Path) -> None:
+    """The way back cannot lay out the files: the bot goes on where its keys are."""
+    on(host, "database")
+    answer = host.meets(lambda: fill(small_disk), "files", "copy", "begins")
+    assert "Make room there" in failed(answer, then=AS_BEFORE.format("database"), code="disk_full")
+    host.is_whole("database")
+
+
+def test_disk_full_under_the_backup(host: Host) -> None:
+    """It is found before anything is changed, with the bot running."""
+    on(host, "files")
+    place = host.sandbox.backups
+    given = {
+        name: host.arguments["database"][name] for name in ("sessions_dir", "state_dir", "backup_dir", "company_ids")
+    }
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k,mode=0700", "tmpfs", place], check=True)
+    try:
+        with host.same_processes():
+            answer = host.module("baileys_auth_backup", given)
+        assert not list(place.rglob("backup_*"))
+    finally:
+        subprocess.run(["umount", place], check=True)
+    assert answer is not None
+    assert [problem["code"] for problem in answer["problems"]] == ["no_space"]
+    assert "Free some space" in answer["msg"]
 
 
 def test_env_that_cannot_be_written(host: Host) -> None:
@@ -199,7 +225,7 @@ def test_env_that_cannot_be_written(host: Host) -> None:
         answer = host.meets(lambda: subprocess.run(["chattr", "+i", env], check=True), "database", "flag", "begins")
     finally:
         subprocess.run(["chattr", "-i", env], check=True)
-    assert str(env) in failed(answer, then=AS_BEFORE.format("files"), code="system")
+    assert str(env) in failed(answer, then=AS_BEFORE.format("files"), code="env_not_written")
 
 
 def test_another_process_writes_during_the_copy(host: Host) -> None:
