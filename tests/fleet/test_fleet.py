@@ -67,7 +67,7 @@ def test_a_failure_stops_the_fleet_and_what_was_moved_stays(fleet: Fleet) -> Non
     never = {"database": [{"text": "a line that the bot never prints"}]}
     only_second = fleet.first.root / "second.json"
     only_second.write_text(
-        json.dumps({"whatsapp": {"hosts": {"second": {"health_log_expected": never, "health_window_seconds": 2}}}})
+        json.dumps({"whatsapp": {"hosts": {"second": {"health_log_expected": never, "health_window_seconds": 10}}}})
     )
     run = fleet.play("deploy.yml", "-i", str(only_second))
     only_second.unlink()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import time
+from collections.abc import Iterator
+from itertools import zip_longest
 from pathlib import Path
 
 import psycopg
@@ -13,8 +15,10 @@ from ansible.module_utils.cutover.journal import Journal
 from controller import changed, play
 from host import Host
 
-PSYCOPG = ("Fetch them on the controller", "Make its folder, for its owner alone", "Unpack it")
+FETCHED = "Fetch them on the controller"
+PSYCOPG = (FETCHED, "Make its folder, for its owner alone", "Unpack it")
 CUT_OVER = "Stop, copy what changed and verify it, put the new code in place, set the flag, start"
+KEPT_ASIDE = "Remove what earlier deploys kept aside"
 DEPLOY = (
     *PSYCOPG,
     "Take the lock of this host, and begin its record",
@@ -29,7 +33,7 @@ DEPLOY = (
     CUT_OVER,
     "Send the test message through MCP, and wait for its answer",
     "Clear the staging of the new commit",
-    "Remove what earlier deploys kept aside",
+    KEPT_ASIDE,
     "Give the lock back, and write down what the run came to",
 )
 ROLLBACK = (
@@ -39,14 +43,6 @@ ROLLBACK = (
     "Give the lock back, and write down what the run came to",
 )
 CELLS = [("deploy.yml", task) for task in DEPLOY] + [("rollback.yml", task) for task in ROLLBACK]
-
-
-@pytest.fixture(scope="module")
-def developer(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    clone = tmp_path_factory.mktemp("developer") / "ai-admin"
-    branch, origin = host.sandbox.git("branch", "--show-current"), str(host.sandbox.root / "origin.git")
-    host.sandbox.git("clone", "--quiet", "--branch", branch, origin, str(clone), folder=host.sandbox.root)
-    return clone
 
 
 def new_dependencies(host: Host, developer: Path) -> str:
@@ -62,40 +58,77 @@ def new_dependencies(host: Host, developer: Path) -> str:
     return host.sandbox.git("rev-parse", "HEAD", folder=developer)
 
 
+def state_dir(host: Host) -> Path:
+    return host.sandbox.app / ".auth-state"
+
+
 def as_on_a_new_host(host: Host) -> None:
     """The bot on its files, and nothing of ours, so that each task of a first deploy has something to do."""
     if host.store() == "database":
         host.must_cut_over("files")
-    with psycopg.connect(host.arguments["database"]["conninfo"]) as connection:
-        connection.execute("DROP TABLE whatsapp_auth, whatsapp_keys, whatsapp_auth_authority CASCADE")
-    shutil.rmtree(host.sandbox.app / ".auth-state")
+    with psycopg.connect(host.sandbox.database_url) as connection:
+        connection.execute("DROP TABLE IF EXISTS whatsapp_auth, whatsapp_keys, whatsapp_auth_authority CASCADE")
+    shutil.rmtree(state_dir(host), ignore_errors=True)
     exclude = host.sandbox.app / ".git" / "info" / "exclude"
     exclude.write_text("".join(f"{line}\n" for line in exclude.read_text().splitlines() if ".auth-state" not in line))
     host.sandbox.git("worktree", "prune")
 
 
-def wait_for_the_run(host: Host) -> None:
-    """A cut-over that was begun goes on without its controller."""
-    deadline = time.monotonic() + 120
-    journal = Journal(host.sandbox.app / ".auth-state")
-    while (run := journal.unfinished()) is not None and run.alive():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+def killed_after(host: Host, playbook: str, task: str, empty: Path) -> None:
+    """Run a playbook until this task has changed something; its cut-over, if it was begun, goes on by itself."""
+    fresh = {"psycopg_cache_dir": str(empty)} if task == FETCHED else {}  # the controller keeps what it has fetched
+    played = play(host.sandbox, playbook, lambda event: changed(event) and event["event_data"]["task"] == task, **fresh)
+    assert played.killed, (task, played.changed(), host.sandbox.outputs[-1][-3000:])
+    host.wait_for_the_run()
+    host.is_whole()
 
 
 @pytest.mark.cells(("playbook", "task"), CELLS, today=1)
-def test_controller_killed(host: Host, developer: Path, playbook: str, task: str) -> None:
+def test_controller_killed(host: Host, developer: Path, tmp_path: Path, playbook: str, task: str) -> None:
     if playbook == "deploy.yml":
         as_on_a_new_host(host)
         commit = new_dependencies(host, developer)
+        if task == KEPT_ASIDE:
+            (state_dir(host) / "aside/release/outdated").mkdir(mode=0o700, parents=True)
     else:
         commit = host.sandbox.git("rev-parse", "HEAD")
         if host.store() == "files":
             host.play("deploy.yml")
-    played = play(host.sandbox, playbook, lambda event: changed(event) and event["event_data"]["task"] == task)
-    assert played.killed, played.changed()
-    wait_for_the_run(host)
-    host.is_whole()
+    killed_after(host, playbook, task, tmp_path)
+    host.play("deploy.yml")
+    host.is_whole("database")
+    assert host.sandbox.git("rev-parse", "HEAD") == commit
+    assert host.sandbox.git("status", "--porcelain") == ""
+    host.play("rollback.yml")
+    host.is_whole("files")
+
+
+def in_turn() -> Iterator[tuple[str, str | None]]:
+    """Every cell in such an order that each run has its task to do: up to the cut-over and past it, then to and fro."""
+    deploy, rollback = DEPLOY.index(CUT_OVER) + 1, ROLLBACK.index(CUT_OVER) + 1
+    yield from (("deploy.yml", task) for task in DEPLOY[:deploy])
+    yield from (("rollback.yml", task) for task in ROLLBACK[:rollback])
+    for forward, back in zip_longest(DEPLOY[deploy:], ROLLBACK[rollback:]):
+        yield "deploy.yml", forward
+        yield "rollback.yml", back
+
+
+def test_controller_killed_again_and_again(
+    host: Host, developer: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """Each run goes on from where the one before was killed, and dies one task later."""
+    if request.config.getoption("--matrix") == "today":
+        pytest.skip("not with --matrix=today: a run of a playbook for each of its tasks")
+    as_on_a_new_host(host)
+    commit = new_dependencies(host, developer)
+    for playbook, task in in_turn():
+        if playbook == "deploy.yml" and host.store() == "files" and Journal(state_dir(host)).last():
+            commit = new_dependencies(host, developer)
+        if task is None:
+            host.play(playbook)
+        else:
+            killed_after(host, playbook, task, tmp_path)
+        print(f"{playbook}: {f'killed after {task!r}' if task else 'went through'}; whole on its {host.store()}")
     host.play("deploy.yml")
     host.is_whole("database")
     assert host.sandbox.git("rev-parse", "HEAD") == commit
