@@ -38,7 +38,7 @@ def said(secrets: set[str], texts: dict[str, str]) -> dict[str, list[str]]:
 
 
 def test_not_in_the_logs_of_pm2_and_of_postgresql(server: Server, secrets: set[str]) -> None:
-    assert len(secrets) > 300
+    assert len(secrets) > 100
     logs = server.texts("/home/bot/.pm2") | {
         "PostgreSQL": server.database.check_output("cat /var/lib/sandbox_postgresql/server.log")
     }
