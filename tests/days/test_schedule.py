@@ -108,6 +108,7 @@ def test_the_job_runs_a_pass_and_leaves_its_events(days: Days, crontab: Crontab,
 
 
 def test_after_a_day_it_runs_daily(days: Days, crontab: Crontab, scheduled: tuple[str, ...]) -> None:
+    days.clean_expired_rows()
     ends_well(days.pass_at(23.5, *scheduled))
     assert crontab.jobs()[0][0].endswith("*/2 * * *")
     days.clean_expired_rows()
