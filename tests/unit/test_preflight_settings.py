@@ -1,0 +1,40 @@
+"""What preflight makes of SUPABASE_URL and SUPABASE_KEY in .env, by Ansible's own templating of the patterns."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[2]
+# (.env, whether its address is one, whether its key looks like one)
+SETTINGS = [
+    (
+        "A=1\nSUPABASE_URL=https://abc72sx.supabase.co\nSUPABASE_KEY=eyJhbGciOi.eyJpc3MiOiJ27.Xab_c-d27\nB=2\n",
+        True,
+        True,
+    ),
+    ("SUPABASE_URL=\"http://127.0.0.1:8000\"  # here\nSUPABASE_SERVICE_KEY='sb_secret_abcdefghijklmnop'\n", True, True),
+    ("SUPABASE_URL=abc.supabase.co\nSUPABASE_KEY=short\n", False, False),
+    ("SUPABASE_URL=https://\nSUPABASE_KEY=ey with blanks in it and long\n", False, False),
+]
+PLAY = f"""
+- hosts: localhost
+  gather_facts: false
+  vars_files: ["{PROJECT}/roles/preflight/vars/main.yml"]
+  tasks:
+    - ansible.builtin.assert:
+        that: [_preflight_supabase_url_good == item[1], _preflight_supabase_key_good == item[2]]
+      vars: {{__preflight_env: {{content: "{{{{ item[0] | b64encode }}}}"}}}}
+      loop: {json.dumps(SETTINGS)}
+"""
+
+
+def test_real_addresses_and_keys_pass_and_others_do_not(tmp_path: Path) -> None:
+    (tmp_path / "play.yml").write_text(PLAY)
+    command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", "localhost,", "-c", "local"]
+    done = subprocess.run(
+        [*command, str(tmp_path / "play.yml")], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
