@@ -25,7 +25,9 @@ PLAY = f"""
   vars_files: ["{PROJECT}/roles/preflight/vars/main.yml"]
   tasks:
     - ansible.builtin.assert:
-        that: [_preflight_supabase_url_good == item[1], _preflight_supabase_key_good == item[2]]
+        that:
+          - _preflight_supabase_url_good == item[1]
+          - _preflight_supabase_key_good == item[2]
       vars: {{__preflight_env: {{content: "{{{{ item[0] | b64encode }}}}"}}}}
       loop: {json.dumps(SETTINGS)}
 """
