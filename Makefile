@@ -48,7 +48,7 @@ test: setup ## Every check that needs no container, the sandbox's beside the oth
 
 # What must be over SSH on a server that has never seen us runs in containers.
 test-all: test ## The same, days, fleet, the whole matrix, every scenario in containers over SSH, the README on a bare machine
-	@$(MAKE) --no-print-directory MATRIX=all test-days test-fleet test-matrix test-scenarios $(LONG_SCENARIOS) test-fresh
+	@$(MAKE) --no-print-directory MATRIX=all test-kills test-days test-fleet test-matrix test-scenarios $(LONG_SCENARIOS) test-fresh
 
 test-fast: lint test-unit test-integration ## Without the sandbox's
 
@@ -78,12 +78,15 @@ lint: setup ## ansible-lint, yamllint, ruff
 	yamllint --strict .
 	ansible-lint
 
-.PHONY: test-unit test-integration test-sandbox test-days test-fleet test-matrix
+.PHONY: test-unit test-integration test-kills test-sandbox test-days test-fleet test-matrix
 test-unit: setup ## What needs neither database nor bot
 	$(PYTEST) tests/unit
 
 test-integration: setup ## The modules on a PostgreSQL of the tests' own
 	$(PYTEST) tests/integration
+
+test-kills: setup ## The migration killed three hundred times, at random moments
+	KILLS=300 $(PYTEST) tests/integration/test_baileys_kill.py
 
 test-sandbox: setup ## The playbooks on a sandbox of the tests' own
 	$(PYTEST) tests/sandbox
