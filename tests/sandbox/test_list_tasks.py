@@ -103,6 +103,8 @@ health : Test message answered
 [database]
 health : Read the rows by type, the statistics and the files
 health : Stop when the bot has written to the other store, or a message to none
+health : Look at the processes once more
+health : Stop when one of them has ended since it was started
 health : Stop when the database does not hold what the runbook expects in it
 health : Database and files checked
 [cutover]
@@ -136,6 +138,8 @@ health : Test message answered
 [stores]
 health : Read the rows by type, the statistics and the files
 health : Stop when the bot has written to the other store, or a message to none
+health : Look at the processes once more
+health : Stop when one of them has ended since it was started
 health : Stop when the database does not hold what the runbook expects in it
 health : Database and files checked
 {SUMMARY}"""
