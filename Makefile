@@ -12,7 +12,9 @@ endif
 export PYTHON
 # Compiled once: psycopg alone takes half a second longer otherwise, in each module that imports it.
 unexport PYTHONDONTWRITEBYTECODE
-PYTEST = pytest
+# hypothesis' own profiles: ci tries the same examples each time, default looks for new ones.
+EXAMPLES = ci
+PYTEST = pytest --hypothesis-profile=$(EXAMPLES)
 
 .PHONY: help
 help: ## List the targets
@@ -48,7 +50,7 @@ test: setup ## Every check that needs no container, the sandbox's beside the oth
 
 # What must be over SSH on a server that has never seen us runs in containers.
 test-all: test ## The same, days, fleet, the whole matrix, every scenario in containers over SSH, the README on a bare machine
-	@$(MAKE) --no-print-directory MATRIX=all test-kills test-days test-fleet test-matrix test-scenarios $(LONG_SCENARIOS) test-fresh
+	@$(MAKE) --no-print-directory MATRIX=all EXAMPLES=default test-unit test-kills test-days test-fleet test-matrix test-scenarios $(LONG_SCENARIOS) test-fresh
 
 test-fast: lint test-unit test-integration ## Without the sandbox's
 

@@ -107,6 +107,8 @@ AROUND = st.text(alphabet=st.characters(blacklist_categories=["Cs"]), max_size=3
 @example("sender-key-", "79686484488", "@g.us::79686484488::0")
 @example("+", "79686484488", "")
 @example("0.", "79686484488", "e5")
+@example("a", "1000000000", "a")
+@example("ab", "9686484488", "")
 @example('{"jid":"', "79686484488", '@s.whatsapp.net"}')
 def test_no_phone_number_survives(before: str, phone: str, after: str) -> None:
     """Whatever stands around it, but for more digits (which make it another number)."""
