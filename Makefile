@@ -64,8 +64,8 @@ containers: setup ## Find or install an engine for containers, and build the ima
 
 test-scenarios: export ANSIBLE_HOME = $(CURDIR)/.ansible
 test-scenarios: setup containers ## deploy.yml and rollback.yml over SSH, on a server that has never seen us
-	molecule destroy --shared-state --scenario-name default
-	molecule test --shared-state $(SHORT_SCENARIOS:%=--scenario-name %)
+	molecule destroy --scenario-name default
+	molecule test $(SHORT_SCENARIOS:%=--scenario-name %)
 
 $(SCENARIOS): scenario-%: setup containers ## One scenario of molecule/
 	ANSIBLE_HOME="$(CURDIR)/.ansible" molecule test --scenario-name $*
