@@ -26,8 +26,9 @@ COPY_AGAIN = "Restore it from a backup or, when the app was just writing it, run
 
 @dataclass
 class Listing:
-    """What is in the folder: the keys by file, leftovers, and what must not be there."""
+    """What is in the folder: the keys by file, leftovers, and what must not be there. `begun_ns`: when it was begun."""
 
+    begun_ns: int = field(default_factory=time.time_ns, compare=False)
     files: dict[str, Key] = field(default_factory=dict)
     signatures: dict[Key, Signature] = field(default_factory=dict)
     leftovers: list[str] = field(default_factory=list)
@@ -42,24 +43,28 @@ class Folder:
         self.names = names
         self.descriptor = descriptor
 
-    def list(self) -> Listing:
-        """Every file with its stat, in one pass; nothing is opened."""
-        listing = Listing()
+    def list(self, earlier: Listing | None = None) -> Listing:
+        """Every file with its stat, in one pass; nothing is opened.
+
+        `earlier`: a listing of this folder, whose names need not be understood anew: that takes most of the time.
+        """
+        listing, understood = Listing(), earlier.files if earlier else {}
         unknown: list[str] = []
         with os.scandir(self.descriptor) as entries:
             for entry in entries:
                 name = entry.name
-                if is_leftover(name):
+                key = understood.get(name)
+                if key is None and is_leftover(name):
                     listing.leftovers.append(name)
                     continue
                 try:
                     status = entry.stat(follow_symlinks=False)
                 except FileNotFoundError:
                     continue  # the app deleted it just now
-                if not stat.S_ISREG(status.st_mode) or has_control_character(name):
+                if not stat.S_ISREG(status.st_mode) or (key is None and has_control_character(name)):
                     listing.problems.append(self._foreign(name, status.st_mode))
                     continue
-                key = self.names.parse(name)
+                key = key or self.names.parse(name)
                 if key is None:
                     unknown.append(name)
                     continue

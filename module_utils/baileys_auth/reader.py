@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from typing import Any
@@ -31,7 +30,7 @@ class Reader:
 
     `known`: entries that are trusted for every file whose signature they hold. `wanted(key, digest)`: whether the
     value of such a file is needed all the same; then the file is read. `copy(name, key, bytes)`: is handed every file,
-    also those whose value is known.
+    also those whose value is known. `listing`: of the folder as it is, where it was made before.
     """
 
     def __init__(
@@ -39,10 +38,10 @@ class Reader:
         folder: Folder,
         known: Mapping[Key, Entry] | None = None,
         wanted: Callable[[Key, bytes], bool] = lambda _key, _digest: False,
+        listing: Listing | None = None,
     ) -> None:
         self.folder = folder
-        self.started_ns = time.time_ns()
-        self.listing: Listing = folder.list()
+        self.listing = listing or folder.list()
         self.entries: dict[Key, Entry] = {}
         self.problems: list[Problem] = list(self.listing.problems)
         self.creds: dict[str, Any] = {}
@@ -124,7 +123,7 @@ class Reader:
         elif key == TC_TOKEN_INDEX:
             self.tc_token_index = values.load(canonical)
         partner = canonical[1:-1].decode("utf-8") if key.type == LID_MAPPING else None
-        return Entry(digest, trusted(signature, self.started_ns), partner)
+        return Entry(digest, trusted(signature, self.listing.begun_ns), partner)
 
     def _read_creds(self, canonical: bytes) -> None:
         self.creds = values.load(canonical)

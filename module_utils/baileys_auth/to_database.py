@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 from . import consistency, lid_mapping, values
 from .archive import Archive, Backups
@@ -12,7 +12,7 @@ from .aside import save_rows
 from .authority import DATABASE, FILES, Record
 from .database import Database, Row, Stage
 from .errors import AuthStateError, Problem
-from .folder import Folder, open_folder
+from .folder import Folder, Listing, open_folder
 from .manifest import Entry, Manifest, set_digest
 from .names import CREDS, LID_MAPPING, Key
 from .names import company_id as canonical_company_id
@@ -26,8 +26,10 @@ class ToDatabase(Transfer):
 
     source, destination = FILES, DATABASE
 
-    def __init__(self, settings: Settings, database: Database) -> None:
+    def __init__(self, settings: Settings, database: Database, listings: Mapping[str, Listing] | None = None) -> None:
+        """`listings`: of the folders of companies, by id, as they are; those that are not there are made."""
         super().__init__(settings, database)
+        self.listings = listings or {}
         self._logins: dict[str, str | None] | None = None
 
     def logins(self) -> dict[str, str | None]:
@@ -37,24 +39,38 @@ class ToDatabase(Transfer):
         return self._logins
 
     def run(self, company_id: str) -> Result:
+        if self.settings.authority == MOVE and not self.settings.check_mode:
+            # While the app is stopped each second counts. The verification asks for every row anyway, and tells.
+            with suppress(_OtherRowsError):
+                return self._run(company_id, rows_as_copied=True)
+        return self._run(company_id, rows_as_copied=False)
+
+    def _run(self, company_id: str, *, rows_as_copied: bool) -> Result:
         result = Result(company_id)
         try:
             with (
                 open_folder(self.settings.folder(company_id), self.settings.names) as folder,
                 self.database.transfer(company_id),
             ):
-                record = _Run(self, company_id, folder, result).copy()
+                record = _Run(self, company_id, folder, result, rows_as_copied).copy()
         except RehearsalError:
             return result
         self.committed(company_id, record)
         return result
 
 
-class _Run:
-    """One company's copy, step by step."""
+class _OtherRowsError(Exception):
+    """Ends the transaction of a copy that took the rows for those of the last copy, and they are not."""
 
-    def __init__(self, transfer: ToDatabase, company_id: str, folder: Folder, result: Result) -> None:
+
+class _Run:
+    """One company's copy, step by step. `rows_as_copied`: take the rows for what the last copy has left."""
+
+    def __init__(
+        self, transfer: ToDatabase, company_id: str, folder: Folder, result: Result, rows_as_copied: bool
+    ) -> None:
         self.transfer, self.company_id, self.result = transfer, company_id, result
+        self.rows_as_copied = rows_as_copied
         self.settings, self.database = transfer.settings, transfer.database
         with result.phase("database"):
             self.rows = self._rows()
@@ -64,7 +80,8 @@ class _Run:
         follows = self.base is not None and self.settings.authority == MOVE
         self.now = self.base.made_at if self.base and follows else self.settings.now
         with result.phase("read"):
-            self.reader = Reader(folder, self.base.known() if self.base else None, self._value_needed)
+            known, listing = self.base.known() if self.base else None, transfer.listings.get(company_id)
+            self.reader = Reader(folder, known, self._value_needed, listing)
         self.judged = self.base if follows else None
         self.expiries: dict[str, float | None] = {}  # by the id of a lid-mapping
         self.left_out: set[Key] = set()
@@ -96,7 +113,8 @@ class _Run:
     def _rows(self) -> dict[Key, Row]:
         """What the database holds: as the last manifest has it, when the server says that nothing has changed since."""
         last = self.transfer.manifests.load(self.company_id)
-        if last is None or self.database.set_digest(self.company_id) != last.set_digest():
+        self.rows_as_copied &= last is not None
+        if last is None or not (self.rows_as_copied or self.database.set_digest(self.company_id) == last.set_digest()):
             return self.database.digests(self.company_id)
         expiries = self.database.expiries(self.company_id)
         return {key: Row(entry.digest, expiries.get(key)) for key, entry in last.entries.items()}
@@ -298,9 +316,11 @@ class _Run:
 
     def _verify(self) -> None:
         """Value by value: the database holds what the files hold, and nothing else."""
-        if self.result.plan.changes:
+        if self.result.plan.changes or self.rows_as_copied:
             # One digest of them all; which ones differ is asked when it is another.
             equal = self.database.set_digest(self.company_id) == self.result.digest
+            if self.rows_as_copied and not equal:
+                raise _OtherRowsError
             wrong = set() if equal else self._differing(self.database.digests(self.company_id))
             expiring = list(self.database.expiries(self.company_id))
         else:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from pathlib import Path
 
-from ..baileys_auth.names import company_folder
+from ..baileys_auth.folder import Listing, open_folder
+from ..baileys_auth.transfer import Settings
 from ..node_host import cron_jobs, procs
 from ..node_host.problems import HostError, Problem
 
@@ -31,26 +33,30 @@ def cleanup_jobs(sessions_dir: Path) -> list[str]:
 class Rest:
     """The logins of one cut-over, whose owners are stopped. `scripts`: what the owners run."""
 
-    def __init__(self, sessions_dir: Path, company_ids: list[str], scripts: Iterable[str]) -> None:
-        self._sessions_dir = sessions_dir
-        self._folders = [sessions_dir / company_folder(company) for company in company_ids]
+    def __init__(self, settings: Settings, company_ids: list[str], scripts: Iterable[str]) -> None:
+        self._sessions_dir, self._names = settings.sessions_dir, settings.names
+        self._folders = {company: settings.folder(company) for company in company_ids}
         self._scripts = {os.path.realpath(script) for script in scripts}
-        self._seen: list[object] = []
+        self._seen: dict[str, Listing] = {}
 
-    def begin(self) -> None:
-        """Raise HostError when another process has a login open. `still` tells what changes from now on."""
-        self._seen = self._look()
-        self.nobody_else(())
+    def look(self) -> dict[str, Listing]:
+        """The files of each company as they are; `still` tells what changes from now on.
+
+        Looked at before the owners are stopped, it takes less time once they are.
+        """
+        self._seen = {company: self._list(company) for company in self._folders}
+        return {company: replace(seen, signatures=dict(seen.signatures)) for company, seen in self._seen.items()}
 
     def prove(self) -> None:
         """Raise HostError when another process has a login open, or when its files change all the same."""
-        self.begin()
+        self.look()
+        self.nobody_else(())
         time.sleep(_STILL)
         self.still()
 
     def still(self) -> None:
-        """Raise HostError when a file was added, changed or removed since the first look."""
-        if self._seen != self._look():
+        """Raise HostError when a file was added, changed or removed since the last look."""
+        if any(seen != self._list(company) for company, seen in self._seen.items()):
             jobs = cron_jobs.cleaning(self._sessions_dir, _CRON)
             raise HostError(
                 Problem(
@@ -79,21 +85,16 @@ class Rest:
             )
         )
 
-    def _look(self) -> list[object]:
-        return [self._signatures(folder) for folder in self._folders]
-
-    def _signatures(self, folder: Path) -> dict[str, tuple[int, ...]]:
-        """Of everything in the folder, whatever it is; by name, since to parse the names would take as long again."""
-        try:
-            with os.scandir(folder) as entries:
-                statuses = ((entry.name, entry.stat(follow_symlinks=False)) for entry in entries)
-                return {name: (status.st_size, status.st_ino, status.st_ctime_ns) for name, status in statuses}
-        except FileNotFoundError:  # no folder, or a file that went away in this moment
-            return {}
+    def _list(self, company: str) -> Listing:
+        folder = self._folders[company]
+        if not folder.is_dir():
+            return Listing()
+        with open_folder(folder, self._names) as opened:
+            return opened.list(self._seen.get(company))
 
     def _users(self) -> list[procs.Running]:
         """Those, this process apart, that have a file of a login open, or run the script of an owner."""
-        inside = tuple(f"{os.path.realpath(folder)}/" for folder in self._folders)
+        inside = tuple(f"{os.path.realpath(folder)}/" for folder in self._folders.values())
 
         def uses(process: procs.Running) -> bool:
             return any(f"{path}/".startswith(inside) for path in procs.opened(process.pid)) or (

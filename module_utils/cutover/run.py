@@ -13,6 +13,7 @@ from ..baileys_auth.archive import Backups
 from ..baileys_auth.authority import DATABASE, FILES, StateFile, other
 from ..baileys_auth.database import Database, connect, refusal
 from ..baileys_auth.errors import AuthStateError
+from ..baileys_auth.folder import Listing
 from ..baileys_auth.handover import Handover
 from ..baileys_auth.manifest import ManifestStore
 from ..baileys_auth.restore import restore
@@ -95,6 +96,7 @@ class CutOver:
         self._begun: list[str] = []
         self._frozen_at = time.monotonic()
         self._moves = plan.settings.flag_store != plan.to
+        self._listings: dict[str, Listing] = {}
         self._identities: dict[str, str] = dict.fromkeys(plan.companies, "")
 
     def steps(self) -> list[tuple[str, Callable[[], None]]]:
@@ -161,25 +163,31 @@ class CutOver:
         self.outcome.marks = [logs.mark(source) for source in self.plan.log_files]
         for company in self.plan.companies:
             ManifestStore(self.plan.settings.state_dir).load(company)  # remembered for the copy
+        self._at_rest = Rest(self.plan.settings, self.plan.companies, self._owners.scripts)
+        self._at_rest.look()
         self._frozen_at = time.monotonic()
         self._owners.stop()
-        self._at_rest = Rest(self.plan.settings.sessions_dir, self.plan.companies, self._owners.scripts)
 
     def _rest(self) -> None:
-        if self.plan.to == DATABASE and self._moves:
-            self._mend_torn()
-        # The copy to the database is followed by a look at the files; on the way back it changes them itself.
-        (self._at_rest.begin if self.plan.to == DATABASE else self._at_rest.prove)()
-
-    def _mend_torn(self) -> None:
-        """First of all: should a later step fail, the app starts on these files again."""
-        settings = self.plan.settings
-        found = {company: torn.find(settings, company) for company in self.plan.companies}
-        if not any(found.values()):
+        if self.plan.to == FILES:
+            self._at_rest.prove()
             return
+        self._listings = self._at_rest.look()
+        if self._moves and self._mend_torn():
+            self._listings = self._at_rest.look()
+        self._at_rest.nobody_else(())
+        # That the files are still is seen after the copy (on the way back the copy changes them itself).
+
+    def _mend_torn(self) -> bool:
+        """First of all: should a later step fail, the app starts on these files again. Whether there was any."""
+        settings = self.plan.settings
+        found = {company: torn.find(settings, company, listing) for company, listing in self._listings.items()}
+        if not any(found.values()):
+            return False
         with self.database(needed=False) as database:
             for company, files in found.items():
                 self.outcome.warnings += torn.mend(settings, database, company, files)
+        return True
 
     def _copy(self) -> None:
         if self.plan.to == FILES and self.plan.source == FROM_BACKUP:
@@ -202,7 +210,9 @@ class CutOver:
     def _move(self, settings: Settings, database: Database | None, company: str, *, copies: bool) -> Result:
         if not copies or database is None:
             return Handover(settings, database, self.plan.to).abandon(company)[0]
-        return (ToDatabase if self.plan.to == DATABASE else ToFiles)(settings, database).run(company)
+        if self.plan.to == FILES:
+            return ToFiles(settings, database).run(company)
+        return ToDatabase(settings, database, self._listings).run(company)
 
     def _take_as_is(self, settings: Settings, *, asking: bool) -> None:
         """The other store cannot be copied: what was verified before the switch is the best there is.

@@ -14,7 +14,7 @@ from ..baileys_auth import values
 from ..baileys_auth.archive import Backups, members
 from ..baileys_auth.database import Database
 from ..baileys_auth.durable import make_folder, sync_folder
-from ..baileys_auth.folder import Folder, open_folder
+from ..baileys_auth.folder import Folder, Listing, open_folder
 from ..baileys_auth.manifest import Manifest, ManifestStore
 from ..baileys_auth.names import CREDS, Key, company_folder
 from ..baileys_auth.staging import Staging
@@ -22,15 +22,13 @@ from ..baileys_auth.transfer import Settings
 from ..node_host.problems import HostError, Problem
 
 
-def find(settings: Settings, company: str) -> dict[Key, str]:
+def find(settings: Settings, company: str, listing: Listing) -> dict[Key, str]:
     """{key: file name} of those that changed since the pre-copy and are no whole JSON."""
-    folder = settings.folder(company)
-    if not folder.is_dir():
+    if not listing.files:
         return {}
     base = ManifestStore(settings.state_dir).load(company)
     known = base.known() if base else {}
-    with open_folder(folder, settings.names) as opened:
-        listing = opened.list()
+    with open_folder(settings.folder(company), settings.names) as opened:
         return {
             key: name
             for name, key in listing.files.items()

@@ -140,7 +140,7 @@ def _strays(wanted: Wanted, facts: Facts) -> list[Problem]:
     scripts = [each["script"] for each in facts.processes if each["script"]]
     pids = [each["pid"] for seen in (facts.pm2, facts.later) for each in seen.get("processes", []) if each["pid"]]
     try:
-        Rest(wanted.settings.sessions_dir, wanted.companies, scripts).nobody_else(pids)
+        Rest(wanted.settings, wanted.companies, scripts).nobody_else(pids)
     except HostError as error:
         return error.problems
     return []

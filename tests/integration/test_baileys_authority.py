@@ -95,6 +95,23 @@ def test_a_pre_copy_after_a_broken_off_move_takes_the_move_back(bot_host: BotHos
     assert record(database)[:2] == ("files", None)
 
 
+@pytest.mark.parametrize("changed", [0, 3], ids=["no file changed", "files changed"])
+def test_a_row_that_somebody_wrote_between_the_copies_is_found_by_the_last(
+    bot_host: BotHost, database: TestDatabase, changed: int
+) -> None:
+    """It takes the rows for what the pre-copy has left, until its verification tells it otherwise."""
+    good(bot_host.state())
+    database.run("UPDATE whatsapp_keys SET value = '{\"keyData\": \"bmV3\"}' WHERE key_type = 'pre-key'")
+    for number in range(changed):
+        bot_host.write(f"tctoken-7911000000{number}@lid", {"timestamp": "1"})
+    with bot_host.unchanged(database):
+        assert codes(bot_host.state(authority="move")) == ["conflict"]
+    answer = good(bot_host.state(authority="move", conflict="files"))
+    assert total(answer, "added") == changed
+    assert answer["companies"][COMPANY]["verified"] is True
+    assert "bmV3" not in str(database.run("SELECT value FROM whatsapp_keys WHERE key_type = 'pre-key'"))
+
+
 def test_another_host_holds_the_login(bot_host: BotHost, database: TestDatabase, tmp_path: Path) -> None:
     """Even one that is a copy of the first, our own folder included."""
     bot_host.migrate()

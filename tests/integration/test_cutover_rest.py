@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from ansible.module_utils.baileys_auth.names import Names
+from ansible.module_utils.baileys_auth.transfer import Settings
 from ansible.module_utils.cutover import rest as rest_module
 from ansible.module_utils.cutover.rest import Rest
 from ansible.module_utils.node_host.problems import HostError
@@ -39,7 +41,8 @@ def start() -> Iterator[Start]:
 
 
 def rest(host: BotHost, script: Path | None = None) -> Rest:
-    return Rest(host.sessions, [COMPANY], [str(script)] if script else [])
+    settings = Settings(host.sessions, host.state_dir, host.backups, "host", "files", Names(), time.time())
+    return Rest(settings, [COMPANY], [str(script)] if script else [])
 
 
 def code(error: pytest.ExceptionInfo[HostError]) -> str:
@@ -138,7 +141,7 @@ def test_cleanup_job_of_cron_is_warned_of_and_named(bot_host: BotHost, monkeypat
     (warning,) = rest_module.cleanup_jobs(bot_host.sessions)
     assert warning.startswith(f"{crontab}, line 2: ")
     seen = rest(bot_host)
-    seen.begin()
+    seen.look()
     (bot_host.folder / "creds.json").touch()
     with pytest.raises(HostError) as error:
         seen.still()

@@ -37,6 +37,25 @@ def test_a_listing_opens_nothing(login: Path) -> None:
     assert listing.signatures[CREDS] == (status.st_size, status.st_ino, status.st_ctime_ns, status.st_mtime_ns)
 
 
+def test_a_listing_that_follows_another_sees_the_same(login: Path, tmp_path: Path) -> None:
+    for name in ("pre-key-2.json", "pre-key-3.json", "pre-key-4.json"):
+        (login / name).write_text("{}")
+    with open_folder(login, NAMES) as folder:
+        earlier = folder.list()
+        assert folder.list(earlier) == earlier
+        (login / "pre-key-1.json").write_text('{"b":22}')
+        (login / "pre-key-2.json").unlink()
+        (login / "pre-key-3.json").unlink()
+        (login / "pre-key-3.json").symlink_to(tmp_path)
+        for name in ("pre-key-5.json", "pre-key-6.json.tmp", "what-is-this.json", "pre-key-7\n.json"):
+            (login / name).write_text("{}")
+        now = folder.list(earlier)
+        assert now == folder.list()
+        assert now != earlier
+    assert set(now.files) == {"creds.json", "pre-key-1.json", "pre-key-4.json", "pre-key-5.json"}
+    assert {problem.code for problem in now.problems} == {"foreign", "unknown_files"}
+
+
 def test_a_link_that_comes_after_the_listing_is_not_followed(login: Path, tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text('{"not": "ours"}')
