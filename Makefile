@@ -45,14 +45,13 @@ clean: setup ## Stop what the sandbox runs and remove it
 	ansible-playbook playbooks/sandbox_clean.yml
 
 .PHONY: test test-all test-fast
-test: setup ## Every check that needs no container, the sandbox's beside the others
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-sandbox lint test-unit test-integration
+test: setup ## Lint, unit, integration, the playbooks on a sandbox, and over SSH in containers: two at a time
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-sandbox lint test-unit test-integration test-scenarios
 
-# What must be over SSH on a server that has never seen us runs in containers.
-test-all: test ## The same, days, fleet, the whole matrix, every scenario in containers over SSH, the README on a bare machine
-	@$(MAKE) --no-print-directory MATRIX=all EXAMPLES=default test-unit test-kills test-days test-fleet test-matrix test-scenarios $(LONG_SCENARIOS) test-fresh
+test-all: test ## The same, days, fleet, the whole matrix, every scenario in containers, the README on a bare machine
+	@$(MAKE) --no-print-directory MATRIX=all EXAMPLES=default test-unit test-kills test-days test-fleet test-matrix $(LONG_SCENARIOS) test-fresh
 
-test-fast: lint test-unit test-integration ## Without the sandbox's
+test-fast: lint test-unit test-integration ## Without sandbox and containers
 
 SCENARIOS = $(patsubst molecule/%/molecule.yml,scenario-%,$(wildcard molecule/*/molecule.yml))
 # These two go on the same containers, the second from where the first ends.
