@@ -98,10 +98,13 @@ class Release:
         return bool(self._git("status", "--porcelain", "--untracked-files=no"))
 
     def _make_room(self) -> None:
-        """What earlier releases kept aside goes out of the way, to be removed once the app is up."""
+        """What earlier releases kept aside goes out of the way, to be removed once the app is up.
+
+        So does what killed runs have laid out: no later run would look for it.
+        """
         make_folder(self.aside)
-        for path in self.aside.glob("node_modules.*"):
-            if path not in (self._old, self._parked):
+        for path in (*self.aside.glob("node_modules.*"), *self.staging.parent.glob("release-*")):
+            if path not in (self._old, self._parked, self.staging):
                 self._outdate(path)
 
     def _outdate(self, path: Path) -> None:

@@ -39,7 +39,7 @@ def release(tmp_path: Path) -> Release:
         git(app, "commit", "--quiet", "--message", version)
         commits.append(git(app, "rev-parse", "HEAD"))
     git(app, "reset", "--quiet", "--hard", commits[0])
-    staging, aside = state / "staging", state / "aside" / "release"
+    staging, aside = state / "staging" / "release-2", state / "aside" / "release"
     for folder, version in ((app, "1"), (staging, "2")):
         (folder / "node_modules").mkdir(parents=True)
         (folder / "node_modules" / "version").write_text(version)
@@ -140,6 +140,14 @@ def test_what_was_kept_long_ago_is_out_of_the_way(release: Release) -> None:
         "outdated",
         "release.json",
     ]
+
+
+def test_what_a_killed_deploy_has_laid_out_is_out_of_the_way(release: Release) -> None:
+    """Of a commit that a newer one has overtaken; a login's own staging stays."""
+    for name in ("release-1", "company_962302"):
+        (release.staging.parent / name).mkdir()
+    release.activate()
+    assert {path.name for path in release.staging.parent.iterdir()} == {release.staging.name, "company_962302"}
 
 
 def test_a_release_that_fails_twice_is_taken_back_twice(release: Release) -> None:
