@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,6 +18,16 @@ def secrets_of(sandbox: Sandbox, copy_of_login: Path) -> set[str]:
     passwords = said_in(sandbox.root / "secrets") | {sandbox.database_url, password}
     keys = key_material(copy_of_login) | key_material(sandbox.company)
     return (passwords | keys | phone_numbers(copy_of_login)) - {""}
+
+
+def found_in(text: str, secrets: Iterable[str]) -> list[str]:
+    """Those that can be read in it; also in base64, as Ansible hands on the files that it reads."""
+    runs = re.findall(r"[A-Za-z0-9+/]{24,}={0,2}", text)
+    unpacked = (
+        base64.b64decode(run + "=" * (-len(run) % 4)).decode(errors="replace") for run in runs if len(run) % 4 != 1
+    )
+    readable = "\n".join([text, *unpacked])
+    return sorted(secret for secret in secrets if secret in readable)
 
 
 def said_in(folder: Path) -> set[str]:

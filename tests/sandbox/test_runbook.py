@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from driver import COMPANY, FLAG, PROCESSES, Run, Sandbox
-from secret_words import secrets_of
+from secret_words import found_in, secrets_of
 
 # The first talked with the bot before the tests; the others never did.
 CONTACT = "79001234567"
@@ -226,4 +226,4 @@ def test_no_secret_was_said(sandbox: Sandbox, copy_of_login: Path) -> None:
     text = "\n".join(sandbox.outputs)
     secrets = secrets_of(sandbox, copy_of_login)
     assert len(secrets) > 300
-    assert sorted(secret for secret in secrets if secret in text) == []
+    assert found_in(text, secrets) == []

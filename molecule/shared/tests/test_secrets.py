@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from secret_words import key_material, phone_numbers
+from secret_words import found_in, key_material, phone_numbers
 from server import STATE, Server
 
 KEPT_HERE = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
@@ -33,7 +33,7 @@ def secrets(server: Server, login: Path) -> set[str]:
 
 
 def said(secrets: set[str], texts: dict[str, str]) -> dict[str, list[str]]:
-    found = {name: [secret for secret in secrets if secret in text] for name, text in texts.items()}
+    found = {name: found_in(text, secrets) for name, text in texts.items()}
     return {name: words for name, words in found.items() if words}
 
 
