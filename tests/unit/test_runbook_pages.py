@@ -81,3 +81,8 @@ def test_both_pages_say_the_same() -> None:
     """All that is typed or quoted, row by row."""
     english, russian = ([[sorted(code(cell)) for cell in row[1:]] for row in cells(page)] for page in PAGES)
     assert english == russian
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_line_says_what_a_failure_says(page: str) -> None:
+    assert [row[0] for row in cells(page) if len(row) == 6 and not row[5]] == []
