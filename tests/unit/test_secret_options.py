@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.watch import passes
 
 MODULES = sorted(path.stem for path in (Path(__file__).resolve().parents[2] / "library").glob("*.py"))
 SECRET = {"conninfo", "key"}
@@ -33,3 +34,8 @@ def test_a_secret_is_marked(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert taken["no_log"] is (name in WHOLLY_SECRET)
     shown = [option for option in SECRET & taken["options"].keys() if not taken["options"][option].get("no_log")]
     assert shown == []
+
+
+def test_the_ledgers_key_is_marked() -> None:
+    """What the controller's side of auth_state_ledger takes."""
+    assert passes.OPTIONS["key"]["no_log"] is True
