@@ -68,7 +68,7 @@ def test_check_mode_writes_nothing_down(days: Days) -> None:
 
 
 def test_a_good_first_pass(days: Days) -> None:
-    entry = well(days, days.pass_at(1))
+    entry = well(days, days.pass_at(1, "-vvv"))
     assert entry["number"] == 1
     assert entry["seen"]["logs"]["counts"]["cleanup"] > 0
     assert days.ledger.stat().st_mode & 0o777 == 0o600
@@ -85,7 +85,7 @@ def test_a_crash_at_three_in_the_morning(days: Days) -> None:
     os.kill(pid, signal.SIGKILL)
     until(lambda: days.sandbox.processes()["baileys-service"][1] == restarts + 1)
     until(lambda: answers(days.sandbox))
-    found(days, days.pass_at(4), "process_restarted")
+    found(days, days.pass_at(4, "-vvv"), "process_restarted")
 
 
 def answers(sandbox: Sandbox) -> bool:
@@ -269,7 +269,7 @@ def test_at_seven_days_the_old_files_go(days: Days, seven_days: float) -> None:
     sandbox, before = days.sandbox, {path.name: path.read_bytes() for path in days.sandbox.company.iterdir()}
     identity = sandbox.health()["identity"]
     days.set_clock(seven_days + 0.2)
-    ends_well(days.cleanup("-e", "cleanup_scope=all"))
+    ends_well(days.cleanup("-vvv", "-e", "cleanup_scope=all"))
     assert not sandbox.company.exists()
     (archive,) = sandbox.backups.glob("sessions_*.tar")
     assert archive.stat().st_mode & 0o777 == 0o600
