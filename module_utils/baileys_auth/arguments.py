@@ -46,8 +46,11 @@ STORES_OPTIONS: dict[str, dict[str, Any]] = {
 BOT_OPTIONS = {**APP_OPTIONS, **DATABASE_OPTIONS, **FILES_OPTIONS, **STORES_OPTIONS}
 
 
-def settings(params: dict[str, Any], *, check_mode: bool) -> Settings:
-    """The settings of one run. Raises AuthStateError for options that contradict each other."""
+def settings(params: dict[str, Any], *, check_mode: bool, backup: bool = False) -> Settings:
+    """The settings of one run. Raises AuthStateError for options that contradict each other.
+
+    `backup`: whether the copy makes one on its way. Not from the options: most modules' `backup` is the name of one.
+    """
     sessions_dir = Path(params["sessions_dir"])
     days = params.get("lid_mapping_ttl_days", 7.0)
     if not 0 <= days <= _MOST_DAYS:
@@ -71,7 +74,7 @@ def settings(params: dict[str, Any], *, check_mode: bool) -> Settings:
         authority=params.get("authority", "keep"),
         conflict=params.get("conflict", "fail"),
         accept_key_loss=params.get("accept_key_loss", False),
-        backup=params.get("backup", False),
+        backup=backup,
         backup_keep=params.get("backup_keep", 5),
         check_mode=check_mode,
     )

@@ -61,7 +61,7 @@ def _each(companies: list[str]) -> Iterator[str]:
 def transfer(instance: AnsibleModule) -> Answer:
     """baileys_auth_state."""
     params = instance.params
-    settings = arguments.settings(params, check_mode=instance.check_mode)
+    settings = arguments.settings(params, check_mode=instance.check_mode, backup=params["backup"])
     answer: Answer = {"changed": False, "companies": {}, "warnings": []}
     with _database(params) as database:
         results, problems = _alone(arguments.companies(params), _work(params, settings, database))
