@@ -8,7 +8,7 @@ from typing import Any
 
 from ..node_host.problems import HostError, Problem
 from . import judge
-from .days import PASS
+from .days import CLEANUP, PASS
 from .keeper import Keeper
 from .ledger import Entry
 
@@ -63,7 +63,7 @@ def record(params: Answer, keeper: Keeper, at: datetime, clock: str, write: Writ
         "bad_in_a_row": bad_in_a_row(entries),
         "recovered": _recovered(entries),
         "passes": [summary(each) for each in entries if each["kind"] == PASS],
-        "cleaned": any(each["kind"] == "cleanup" and each["cut_over"] == entry["cut_over"] for each in entries),
+        "cleaned": cleaned(entries),
     }
 
 
@@ -128,6 +128,11 @@ def bad_in_a_row(entries: list[Entry]) -> int:
             break
         count += 1
     return count
+
+
+def cleaned(entries: list[Entry]) -> bool:
+    """Whether the old files of this cut-over went by cleanup.yml: the schedule ends there."""
+    return any(each["kind"] == CLEANUP and each["cut_over"] == entries[-1]["cut_over"] for each in entries)
 
 
 def _recovered(entries: list[Entry]) -> bool:

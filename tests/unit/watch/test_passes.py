@@ -33,3 +33,10 @@ def test_what_no_rollback_repairs_does_not_bring_one_about() -> None:
 def test_passes_of_a_cut_over_before_do_not_count() -> None:
     later = {"962302": "2026-11-25T10:00:00+00:00"}
     assert passes.bad_in_a_row([entry("bad", "health"), entry("bad", "health", since=later)]) == 1
+
+
+def test_the_schedule_ends_with_a_cleanup_of_this_cut_over_alone() -> None:
+    cleanup, later = entry("good", kind="cleanup"), {"962302": "2026-11-25T10:00:00+00:00"}
+    assert passes.cleaned([entry("good"), cleanup, entry("good")])
+    assert not passes.cleaned([entry("good"), entry("good")])
+    assert not passes.cleaned([entry("good"), cleanup, entry("good", since=later)])
