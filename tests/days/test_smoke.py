@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -71,9 +72,10 @@ def read(path: Path) -> bytes:
 def test_the_deploy_fails_in_time_and_goes_back_by_itself(days: Days, name: str) -> None:
     variables, words = FAULTS[name]
     sandbox, identity = days.sandbox, days.sandbox.health()["identity"]
+    begun = time.monotonic()
     run = sandbox.play("deploy.yml", "-e", json.dumps(variables))
+    assert time.monotonic() - begun < 240
     failed(run, [*words, "What it wrote meanwhile was taken along"])
-    assert run.seconds < 240
     assert (sandbox.health()["store"], sandbox.health()["identity"]) == ("files", identity)
     assert sandbox.converse(CONTACT, f"after {name}") == f"Answer to: after {name}"
     assert NOBODY not in run.output
