@@ -49,6 +49,7 @@ class Folder:
         `earlier`: a listing of this folder, whose names need not be understood anew: that takes most of the time.
         """
         listing, understood = Listing(), earlier.files if earlier else {}
+        files, signatures = listing.files, listing.signatures
         unknown: list[str] = []
         with os.scandir(self.descriptor) as entries:
             for entry in entries:
@@ -68,8 +69,8 @@ class Folder:
                 if key is None:
                     unknown.append(name)
                     continue
-                listing.files[name] = key
-                listing.signatures[key] = Signature.of(status)
+                files[name] = key
+                signatures[key] = Signature.of(status)
         listing.leftovers.sort()
         if unknown:
             listing.problems.append(self._unknown(sorted(unknown)))

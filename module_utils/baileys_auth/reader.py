@@ -37,7 +37,7 @@ class Reader:
         self,
         folder: Folder,
         known: Mapping[Key, Entry] | None = None,
-        wanted: Callable[[Key, bytes], bool] = lambda _key, _digest: False,
+        wanted: Callable[[Key, bytes], bool] | None = None,
         listing: Listing | None = None,
     ) -> None:
         self.folder = folder
@@ -78,7 +78,7 @@ class Reader:
 
     def read(self, names: Iterable[str], take: Taker, *, trust: bool = True) -> None:
         """Read these files; each value that is not known is handed to `take`. `trust`: what is known counts."""
-        files, signatures, known = self.listing.files, self.listing.signatures, self._known
+        files, signatures, known, asked = self.listing.files, self.listing.signatures, self._known, self._wanted
         wanted, unchanged = [], set()
         for name in names:
             key = files[name]
@@ -88,7 +88,7 @@ class Reader:
                 and before is not None
                 and before.signature == signatures[key]
                 and key not in _ALWAYS
-                and not self._wanted(key, before.digest)
+                and not (asked and asked(key, before.digest))
             )
             if same:
                 signatures[key] = before.signature  # the equal one goes: a third of the memory of a login

@@ -81,7 +81,8 @@ class _Run:
         self.now = self.base.made_at if self.base and follows else self.settings.now
         with result.phase("read"):
             known, listing = self.base.known() if self.base else None, transfer.listings.get(company_id)
-            self.reader = Reader(folder, known, self._value_needed, listing)
+            # Rows as they were copied have the value of every file that did not change since.
+            self.reader = Reader(folder, known, None if self.rows_as_copied else self._value_needed, listing)
         self.judged = self.base if follows else None
         self.expiries: dict[str, float | None] = {}  # by the id of a lid-mapping
         self.left_out: set[Key] = set()
