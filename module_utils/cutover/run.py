@@ -160,11 +160,11 @@ class CutOver:
 
     def _stop(self) -> None:
         self._owners = pm2_states.Owners(replace(self.plan.processes, drop_stored=[self.plan.flag]))
-        self.outcome.marks = [logs.mark(source) for source in self.plan.log_files]
-        for company in self.plan.companies:
-            ManifestStore(self.plan.settings.state_dir).load(company)  # remembered for the copy
         self._at_rest = Rest(self.plan.settings, self.plan.companies, self._owners.scripts)
-        self._at_rest.look()
+        self._at_rest.look()  # this and the manifests are remembered, for what follows once they are stopped
+        for company in self.plan.companies:
+            ManifestStore(self.plan.settings.state_dir).load(company)
+        self.outcome.marks = [logs.mark(source) for source in self.plan.log_files]
         self._frozen_at = time.monotonic()
         self._owners.stop()
 
