@@ -25,7 +25,3 @@ def test_the_login_is_whole(server: Server) -> None:
     query = "SELECT creds->>'registrationId', creds->'signedIdentityKey'->'public'->>'data' FROM whatsapp_auth"
     assert server.sql(query) == [[str(creds["registrationId"]), creds["signedIdentityKey"]["public"]["data"]]]
     assert server.files_by_type().total() >= 337
-
-
-def test_the_next_deploy_is_not_locked_out(server: Server) -> None:
-    assert server.lines(f"find {APP}/.auth-state -maxdepth 1 -name 'lock*'") == []

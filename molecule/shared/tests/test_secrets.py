@@ -62,5 +62,9 @@ def test_not_in_reports_events_and_outputs(server: Server, login: Path, secrets:
     ] == []
 
 
+def test_the_inventory_has_the_connection_in_a_vault() -> None:
+    assert (KEPT_HERE / "inventory/vault.yml").read_text().startswith("$ANSIBLE_VAULT;")
+
+
 def private(path: Path) -> bool:
     return (KEPT_HERE / path).stat().st_mode & 0o077 == 0

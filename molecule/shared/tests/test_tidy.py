@@ -33,3 +33,7 @@ def test_no_temporary_file_was_left(server: Server) -> None:
     assert [
         name for name in server.lines(f"ls -A {STATE}/staging") if not re.fullmatch("release-[0-9a-f]{12}", name)
     ] == []
+
+
+def test_the_next_run_is_not_locked_out(server: Server) -> None:
+    assert server.lines(f"find {STATE} -maxdepth 1 -name 'lock*'") == []
