@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
 
@@ -78,7 +77,7 @@ def killed_after(host: Host, playbook: str, task: str, empty: Path) -> None:
     """Run a playbook until this task has changed something; its cut-over, if it was begun, goes on by itself."""
     fresh = {"psycopg_cache_dir": str(empty)} if task == FETCHED else {}  # the controller keeps what it has fetched
     played = play(host.sandbox, playbook, lambda event: changed(event) and event["event_data"]["task"] == task, **fresh)
-    assert played.killed, (task, played.changed(), host.sandbox.outputs[-1][-3000:])
+    assert played.killed, f"{task!r} has changed nothing, but {played.changed()}\n{host.sandbox.outputs[-1][-3000:]}"
     host.wait_for_the_run()
     host.is_whole()
 
@@ -103,36 +102,47 @@ def test_controller_killed(host: Host, developer: Path, tmp_path: Path, playbook
     host.is_whole("files")
 
 
-def in_turn() -> Iterator[tuple[str, str | None]]:
-    """Every cell in such an order that each run has its task to do: up to the cut-over and past it, then to and fro."""
-    deploy, rollback = DEPLOY.index(CUT_OVER) + 1, ROLLBACK.index(CUT_OVER) + 1
-    yield from (("deploy.yml", task) for task in DEPLOY[:deploy])
-    yield from (("rollback.yml", task) for task in ROLLBACK[:rollback])
-    for forward, back in zip_longest(DEPLOY[deploy:], ROLLBACK[rollback:]):
-        yield "deploy.yml", forward
-        yield "rollback.yml", back
+# Every cell in such an order that each run has its task to do: up to the cut-over and past it, then to and fro.
+_THERE, _BACK = DEPLOY.index(CUT_OVER) + 1, ROLLBACK.index(CUT_OVER) + 1
+UP_TO_THE_CUT_OVER = CELLS[:_THERE] + CELLS[len(DEPLOY) :][:_BACK]
+BEHIND_IT = [
+    cell
+    for there, back in zip_longest(DEPLOY[_THERE:], ROLLBACK[_BACK:])
+    for cell in (("deploy.yml", there), ("rollback.yml", back))
+]
 
 
+@pytest.mark.parametrize("cells", [UP_TO_THE_CUT_OVER, BEHIND_IT], ids=["up to the cut-over", "behind it"])
 def test_controller_killed_again_and_again(
-    host: Host, developer: Path, tmp_path: Path, request: pytest.FixtureRequest
+    host: Host,
+    developer: Path,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    cells: list[tuple[str, str | None]],
 ) -> None:
     """Each run goes on from where the one before was killed, and dies one task later."""
     if request.config.getoption("--matrix") == "today":
         pytest.skip("not with --matrix=today: a run of a playbook for each of its tasks")
     as_on_a_new_host(host)
-    commit = new_dependencies(host, developer)
-    for playbook, task in in_turn():
+    new_dependencies(host, developer)
+    for playbook, task in cells:
         if playbook == "deploy.yml" and host.store() == "files" and Journal(state_dir(host)).last():
-            commit = new_dependencies(host, developer)
+            new_dependencies(host, developer)
+        begun = time.monotonic()
         if task is None:
             host.play(playbook)
         else:
             killed_after(host, playbook, task, tmp_path)
-        print(f"{playbook}: {f'killed after {task!r}' if task else 'went through'}; whole on its {host.store()}")
+        what = f"killed after {task!r}" if task else "went through"
+        print(f"{playbook}: {what}; whole on its {host.store()}; {time.monotonic() - begun:.0f} s")
+    commit = new_dependencies(host, developer)
     host.play("deploy.yml")
     host.is_whole("database")
     assert host.sandbox.git("rev-parse", "HEAD") == commit
     assert host.sandbox.git("status", "--porcelain") == ""
+    # Of all that the killed ones have laid out, nothing is left.
+    assert not list((state_dir(host) / "staging").iterdir())
+    assert not (state_dir(host) / "aside/release/outdated").exists()
     host.play("rollback.yml")
     host.is_whole("files")
 
