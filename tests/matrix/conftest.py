@@ -1,4 +1,4 @@
-"""One sandbox for all tests in this folder, deployed and rolled back once; and how much of a matrix is run."""
+"""One sandbox for all tests in this folder, and how much of the matrix is run."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--matrix",
         choices=["today", "runs", "all"],
         default="today",
-        help="today: some cells, others each day. all: every cell. runs: every cell, and what follows a kill is the"
-        " journalled run alone, not the whole playbooks",
+        help="all: every cell. runs: every cell, and what follows a kill of the journalled run is that run alone, not"
+        " the playbooks. today: the same of a few cells of the crashes, others each day",
     )
 
 
@@ -43,13 +43,12 @@ def of_today(cells: Sequence[Cell], count: int) -> list[Cell]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Of the faults a fourth a day; each of them stands alone."""
+    """Of today are the cells alone; first those that play both playbooks anyway, see `Host.arguments`."""
     if config.getoption("--matrix") != "today":
         return
-    faults = [item for item in items if item.path.name.startswith("test_faults")]
-    kept = of_today(faults, (len(faults) + 3) // 4) if faults else []
-    config.hook.pytest_deselected(items=[item for item in faults if item not in kept])
-    items[:] = [item for item in items if item not in faults or item in kept]
+    kept = [item for item in items if item.get_closest_marker("cells")]
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = sorted(kept, key=lambda item: item.path.name != "test_crash_tasks.py")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -82,12 +81,8 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 @pytest.fixture(scope="session")
-def host(sandbox: Sandbox, request: pytest.FixtureRequest) -> Host:
-    """The bot on its files; a reboot would bring back what runs now."""
-    host = Host(sandbox)
-    host.learn()
-    sandbox.pm2("save")
-    return host
+def host(sandbox: Sandbox) -> Host:
+    return Host(sandbox)
 
 
 @pytest.fixture(scope="session")

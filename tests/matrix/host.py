@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -26,31 +25,34 @@ MODULE = "auth_state_cutover"
 CONTACT = "79001234567"
 Answer = dict[str, Any]
 
-# The module itself, which first writes down what the role handed to it.
+# The module itself, which first writes down what the role hands to it.
 _ARGUMENTS = """
     from ansible.module_utils.basic import _load_params
     import json, os
-    with os.fdopen(os.open({path!r}, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as kept:
-        json.dump({{name: value for name, value in _load_params().items() if not name.startswith("_")}}, kept)
+    given = {{name: value for name, value in _load_params().items() if not name.startswith("_")}}
+    path = {folder!r} + given["destination"]
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as kept:
+        json.dump(given, kept)
     main()
 """
 
 
-@dataclass
 class Host:
-    """`arguments`: what the roles hand to the journalled run, by direction."""
+    """The bot on its files at first; a reboot would bring back what runs now."""
 
-    sandbox: Sandbox
-    arguments: dict[str, Answer] = field(default_factory=dict)
-    identity: str = ""
-    strangers: Iterator[str] = field(default_factory=lambda: (f"7900556{number:04d}" for number in range(10_000)))
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.sandbox = sandbox
+        self.identity: str = sandbox.health()["identity"]
+        self.strangers = (f"7900556{number:04d}" for number in range(10_000))
+        self._known: dict[str, Answer] = {}
+        self._project = self._that_tells()
+        sandbox.pm2("save")
 
-    # The journalled run alone
+    # Playbooks, and what they hand to the journalled run
 
-    def learn(self) -> None:
-        """Deploy and roll back once, to see what the roles hand to the module. The bot is on its files again."""
-        self.identity = self.sandbox.health()["identity"]
-        project = self.sandbox.root / "tmp" / "project"  # this one, but for that module
+    def _that_tells(self) -> Path:
+        """This project, but for the module of the journalled run, which tells what is handed to it."""
+        project = self.sandbox.root / "tmp" / "project"
         (project / "library").mkdir(parents=True)
         for place in ("", "library"):
             for path in (PROJECT / place).iterdir():
@@ -58,17 +60,28 @@ class Host:
                     (project / place / path.name).symlink_to(path)
         source = (PROJECT / "library" / f"{MODULE}.py").read_text()
         start = source.index("    main()\n", source.index("__main__"))
-        for destination, playbook in (("database", "deploy.yml"), ("files", "rollback.yml")):
-            kept = self.sandbox.root / "tmp" / f"{destination}.json"
-            shim = source[:start] + _ARGUMENTS.format(path=str(kept))
-            (project / "library" / f"{MODULE}.py").write_text(shim)
-            played = play(self.sandbox, playbook, project=project)
-            assert played.rc == 0, self.sandbox.outputs[-1][-5000:]
+        shim = source[:start] + _ARGUMENTS.format(folder=f"{self.sandbox.root}/tmp/to-")
+        (project / "library" / f"{MODULE}.py").write_text(shim)
+        return project
+
+    def play(self, playbook: str, **variables: Any) -> None:
+        """A playbook that must go through."""
+        played = play(self.sandbox, playbook, project=self._project, **variables)
+        assert played.rc == 0, self.sandbox.outputs[-1][-6000:]
+        for kept in (self.sandbox.root / "tmp").glob("to-*"):
             arguments = json.loads(kept.read_text())
             kept.unlink()
-            # Each test brings its own.
-            arguments.pop("release", None)
-            self.arguments[destination] = arguments
+            arguments.pop("release", None)  # each test brings its own
+            self._known[arguments["destination"]] = arguments
+
+    @property
+    def arguments(self) -> dict[str, Answer]:
+        """What the roles hand to the journalled run, by destination. Not known yet: one to and fro shows it."""
+        while len(self._known) < 2:
+            self.play("deploy.yml" if self.store() == "files" else "rollback.yml")
+        return self._known
+
+    # The journalled run alone
 
     def module(self, name: str, arguments: Answer, *, point: Answer | None = None) -> Answer | None:
         """A module's answer; None when it was killed at `point`."""
@@ -226,11 +239,6 @@ class Host:
         for phone in (CONTACT, next(self.strangers)):
             text = f"on the {health['store']}"
             assert self.sandbox.converse(phone, text) == f"Answer to: {text}"
-
-    def play(self, playbook: str, **variables: Any) -> None:
-        """A playbook that must go through."""
-        run = self.sandbox.play(playbook, "-e", json.dumps(variables))
-        assert run.rc == 0, run.output[-6000:]
 
     @contextmanager
     def same_processes(self) -> Iterator[None]:

@@ -117,12 +117,9 @@ def test_controller_killed_again_and_again(
     host: Host,
     developer: Path,
     tmp_path: Path,
-    request: pytest.FixtureRequest,
     cells: list[tuple[str, str | None]],
 ) -> None:
     """Each run goes on from where the one before was killed, and dies one task later."""
-    if request.config.getoption("--matrix") == "today":
-        pytest.skip("not with --matrix=today: a run of a playbook for each of its tasks")
     as_on_a_new_host(host)
     new_dependencies(host, developer)
     for playbook, task in cells:
