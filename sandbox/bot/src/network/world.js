@@ -8,7 +8,7 @@ import {
 } from 'baileys';
 import { MIN_PREKEY_COUNT } from 'baileys/lib/Defaults/index.js';
 import { answerTo, quotedId, textOf, wantsAnswer } from '../whatsapp/message.js';
-import { Contact } from './contact.js';
+import { Contact, contactKeys } from './contact.js';
 
 const KEY_BUNDLE_TYPE = Buffer.from([5]);
 
@@ -25,6 +25,7 @@ const lidOf = (phone) => `${10n ** 14n + (createHash('sha256').update(phone).dig
  */
 export class World extends EventEmitter {
   #journal;
+  #keys; // of the contacts
   #logins = new Map(); // phone user -> public login
   #contacts = new Map(); // name -> Contact
   #names = new Map(); // phone or LID user -> contact's name, or a login's user
@@ -35,9 +36,10 @@ export class World extends EventEmitter {
   constructor(journal) {
     super();
     this.#journal = journal;
+    this.#keys = contactKeys(journal);
     for (const [, stored] of journal.entries('login/')) this.#remember(JSON.parse(stored));
     for (const [name, stored] of journal.entries('contact/')) {
-      this.#know(Contact.restore(journal, name, stored, (node) => this.answer(node)));
+      this.#know(Contact.restore(journal, this.#keys, name, stored, (node) => this.answer(node)));
     }
     for (const [path, stored] of journal.entries('queue/')) {
       const [owner, sequence] = path.split('/');
@@ -107,7 +109,7 @@ export class World extends EventEmitter {
   }
 
   createContact(me) {
-    return this.#know(Contact.create(this.#journal, user(me.id), me, (node) => this.answer(node)));
+    return this.#know(Contact.create(this.#journal, this.#keys, user(me.id), me, (node) => this.answer(node)));
   }
 
   /** The contacts that share a session with a login; for a login without any, five new ones. */

@@ -24,9 +24,12 @@ function watched(store) {
       throw error;
     }
   };
-  const keys = { error: undefined, get: watch('get'), set: watch('set') };
+  const keys = { ...store, error: undefined, get: watch('get'), set: watch('set') };
   return keys;
 }
+
+/** A store whose writes within a transaction are committed together, as Baileys does it. */
+export const transactional = (store) => addTransactionCapability(store, logger, { maxCommitRetries: 3, delayBetweenTriesMs: 500 });
 
 export class Party {
   #store;
@@ -39,7 +42,7 @@ export class Party {
     this.creds = creds;
     this.query = query;
     this.#store = watched(keys);
-    this.keys = addTransactionCapability(this.#store, logger, { maxCommitRetries: 3, delayBetweenTriesMs: 500 });
+    this.keys = keys.transaction ? this.#store : transactional(this.#store);
     this.repository = makeLibSignalRepository({ creds, keys: this.keys }, logger, (jids) => this.#lookUp(jids));
   }
 
