@@ -1,4 +1,4 @@
-"""What preflight makes of SUPABASE_URL and SUPABASE_KEY in .env, by Ansible's own templating of the patterns."""
+"""What preflight makes of company ids, and of SUPABASE_URL and SUPABASE_KEY in .env, by Ansible's own templating."""
 
 from __future__ import annotations
 
@@ -19,6 +19,18 @@ SETTINGS = [
     ("SUPABASE_URL=abc.supabase.co\nSUPABASE_KEY=short\n", False, False),
     ("SUPABASE_URL=https://\nSUPABASE_KEY=ey with blanks in it and long\n", False, False),
 ]
+GOOD_COMPANIES = ["962302", "1", "00"]
+# Nothing of these is ever carried out, or taken for a path.
+HOSTILE_COMPANIES = [
+    "../../etc",
+    "..",
+    "",
+    "962302\n",
+    "962302\n555111",
+    '962302"',
+    "962302'; DROP TABLE whatsapp_auth; --",
+]
+HOSTILE_COMPANIES += ["$(touch carried-out)", "٣", "-1", "company_962302", " 962302"]
 PLAY = f"""
 - hosts: localhost
   gather_facts: false
@@ -30,10 +42,14 @@ PLAY = f"""
           - _preflight_supabase_key_good == item[2]
       vars: {{__preflight_env: {{content: "{{{{ item[0] | b64encode }}}}"}}}}
       loop: {json.dumps(SETTINGS)}
+    - ansible.builtin.assert:
+        that: preflight_variable_errors | select("match", "company_ids. each is digits only") | length == item[1]
+      vars: {{__preflight_variables: {{}}, app_dir: /opt/app, company_ids: ["962302", "{{{{ item[0] }}}}"]}}
+      loop: {json.dumps([[each, 0] for each in GOOD_COMPANIES] + [[each, 1] for each in HOSTILE_COMPANIES])}
 """
 
 
-def test_real_addresses_and_keys_pass_and_others_do_not(tmp_path: Path) -> None:
+def test_good_ones_pass_and_others_do_not(tmp_path: Path) -> None:
     (tmp_path / "play.yml").write_text(PLAY)
     command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", "localhost,", "-c", "local"]
     done = subprocess.run(
