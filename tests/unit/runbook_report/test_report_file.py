@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 from runbook_report.file import PageFile
@@ -39,10 +40,30 @@ def test_two_runs_of_the_same_second_have_a_page_each(tmp_path: Path) -> None:
     assert [file.path.read_text() for file in files if file.path] == ["0", "1", "2"]
 
 
+def test_a_page_is_never_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed at any step of the first writing: the page is not there, or it is whole."""
+    seen: list[str] = []
+    watched = ("open", "fdopen", "link", "unlink", "replace")
+    for name in watched:
+        real = getattr(os, name)
+
+        def step(*given: object, _real: Any = real, **named: object) -> Any:
+            seen.extend(path.read_text() for path in tmp_path.glob("*.html"))
+            return _real(*given, **named)
+
+        monkeypatch.setattr(os, name, step)
+    file = PageFile(tmp_path, "deploy.yml", BEGAN)
+    file.write("first")
+    file.write("second")
+    assert set(seen) == {"first"}
+    assert file.path
+    assert file.path.read_text() == "second"
+
+
 def test_no_link_is_written_through(tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.write_text("whole")
-    (tmp_path / "2026-11-24T224000Z-deploy.part").symlink_to(victim)
+    (tmp_path / f"2026-11-24T224000Z-deploy.{os.getpid()}.part").symlink_to(victim)
     with pytest.raises(OSError, match="symbolic"):
         PageFile(tmp_path, "deploy.yml", BEGAN).write("x")
     assert victim.read_text() == "whole"
@@ -56,7 +77,7 @@ def test_the_newest_of_each_playbook_stay_and_what_is_no_page_too(tmp_path: Path
 
     other = page(1, "deploy.yml")
     pages = [page(minute, "monitor.yml") for minute in (2, 3, 3, 4)]
-    (tmp_path / "2026-11-24T220200Z-monitor.part").touch()
+    (tmp_path / "2026-11-24T220200Z-monitor.4711.part").touch()
     (tmp_path / "notes.html").touch()
     (tmp_path / "2026-11-24T220200Z-monitor-of-mine.html").touch()
     pages[-1].forget(0)

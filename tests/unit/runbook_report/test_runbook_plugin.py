@@ -58,7 +58,7 @@ class Player:
         return subprocess.run(command, env=settings, cwd=self.folder, capture_output=True, text=True, check=False)
 
     def reports(self, folder: str = "reports") -> list[Path]:
-        return sorted((self.folder / folder).glob("*"))
+        return sorted((self.folder / folder).glob("*.html"))
 
 
 @pytest.fixture
