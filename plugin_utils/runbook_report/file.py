@@ -20,7 +20,8 @@ class PageFile:
 
     def write(self, html: str) -> None:
         """The page as it stands now. It replaces the one before in a single step: a reader never sees a part."""
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self.path is None:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         part = self._folder / f"{self._name}.{os.getpid()}.part"
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
         with os.fdopen(os.open(part, flags, 0o600), "w", encoding="utf-8") as file:
