@@ -49,7 +49,9 @@ test: setup ## Lint, unit, integration, the playbooks on a sandbox, and over SSH
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-sandbox lint test-unit test-integration test-scenarios
 
 test-all: test ## The same, days, fleet, the whole matrix, every scenario in containers, the README on a bare machine
-	@$(MAKE) --no-print-directory MATRIX=all EXAMPLES=default test-unit test-kills test-days test-fleet test-matrix $(LONG_SCENARIOS) test-fresh
+	@$(MAKE) --no-print-directory test-load
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target --keep-going MATRIX=all EXAMPLES=default \
+	  test-matrix test-unit test-kills test-days test-fleet test-long-scenarios test-fresh
 
 test-fast: lint test-unit test-integration ## Without sandbox and containers
 
@@ -57,7 +59,7 @@ SCENARIOS = $(patsubst molecule/%/molecule.yml,scenario-%,$(wildcard molecule/*/
 # These two go on the same containers, the second from where the first ends.
 SHORT_SCENARIOS = default rollback
 LONG_SCENARIOS = $(filter-out $(SHORT_SCENARIOS:%=scenario-%),$(SCENARIOS))
-.PHONY: containers test-scenarios $(SCENARIOS) test-fresh
+.PHONY: containers test-scenarios test-long-scenarios $(SCENARIOS) test-fresh
 containers: setup ## Find or install an engine for containers, and build the images once
 	@scripts/containers ready
 
@@ -65,6 +67,10 @@ test-scenarios: export ANSIBLE_HOME = $(CURDIR)/.ansible
 test-scenarios: setup containers ## deploy.yml and rollback.yml over SSH, on a server that has never seen us
 	molecule destroy --scenario-name default
 	molecule test $(SHORT_SCENARIOS:%=--scenario-name %)
+
+# One after the other: each makes its containers under the same names.
+test-long-scenarios: setup containers
+	@$(MAKE) --no-print-directory --jobs=1 $(LONG_SCENARIOS)
 
 $(SCENARIOS): scenario-%: setup containers ## One scenario of molecule/
 	ANSIBLE_HOME="$(CURDIR)/.ansible" molecule test --scenario-name $*
@@ -79,7 +85,7 @@ lint: setup ## ansible-lint, yamllint, ruff
 	yamllint --strict .
 	ansible-lint
 
-.PHONY: test-unit test-integration test-kills test-sandbox test-days test-fleet test-matrix
+.PHONY: test-unit test-integration test-kills test-sandbox test-days test-fleet test-matrix test-load
 test-unit: setup ## What needs neither database nor bot
 	$(PYTEST) tests/unit
 
@@ -99,8 +105,12 @@ test-fleet: setup ## Three hosts with one database
 	$(PYTEST) tests/fleet
 
 MATRIX = today
-test-matrix: setup ## Under load, killed at every step, met by every fault; MATRIX=all: not only today's share
-	$(PYTEST) tests/matrix --matrix=$(MATRIX)
+test-matrix: setup ## Killed at every step, met by every fault; MATRIX=all: not only today's share
+	$(PYTEST) tests/matrix --ignore=tests/matrix/test_under_load.py --matrix=$(MATRIX)
+
+# Alone, as the contacts ask for the cores that the playbooks leave.
+test-load: setup ## Deployed, rolled back and deployed again while contacts write to the bot
+	$(PYTEST) tests/matrix/test_under_load.py --matrix=all
 
 .PHONY: bench bench-full bench-ssh
 bench: setup ## Measure against the original's way and the limit; writes BENCHMARKS.md

@@ -21,18 +21,21 @@ Cell = TypeVar("Cell")
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--matrix",
-        choices=["today", "runs", "all"],
+        choices=["today", "all"],
         default="today",
-        help="all: every cell. runs: every cell, and what follows a kill of the journalled run is that run alone, not"
-        " the playbooks. today: the same of a few cells of the crashes, others each day",
+        help="all: every cell, and the playbooks after each. today: a few cells of the crashes, others each day; what"
+        " follows a kill of the journalled run is that run alone",
     )
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Cells of a matrix: `@pytest.mark.cells(names, cells, today=how many a day)`."""
+    """Cells of a matrix: `@pytest.mark.cells(names, cells, today=how many a day)`.
+
+    `chained=True`: another test has all of them, one after the other; here are today's, each from the beginning.
+    """
     for mark in metafunc.definition.iter_markers("cells"):
         names, cells = mark.args
-        everything = metafunc.config.getoption("--matrix") != "today"
+        everything = metafunc.config.getoption("--matrix") == "all" and not mark.kwargs.get("chained")
         metafunc.parametrize(names, cells if everything else of_today(cells, mark.kwargs["today"]))
 
 
@@ -52,7 +55,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "cells(names, cells, today): the cells of a matrix, and how many a day")
+    config.addinivalue_line("markers", "cells(names, cells, today, chained): the cells of a matrix, and how many a day")
 
 
 def pytest_report_header(config: pytest.Config) -> str:

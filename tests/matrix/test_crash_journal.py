@@ -6,12 +6,13 @@ After each: the bot comes up by itself, on a whole login; and what the operator 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from host import Host
 
 STEPS = ("stop", "rest", "copy", "release", "flag", "start", "healthy", "settle")
-CELLS = [(to, step, moment) for to in ("database", "files") for step in STEPS for moment in ("begins", "ends")]
+CELLS = [(step, moment) for step in STEPS for moment in ("begins", "ends")]
 Move = Callable[[str], None]
 
 
@@ -23,34 +24,37 @@ def move(host: Host, request: pytest.FixtureRequest) -> Move:
     return lambda to: host.play("deploy.yml" if to == "database" else "rollback.yml")
 
 
-@pytest.mark.cells(("to", "step", "moment"), CELLS, today=1)
-def test_killed(host: Host, move: Move, to: str, step: str, moment: str) -> None:
-    before = "files" if to == "database" else "database"
-    if host.store() == to:
-        host.must_cut_over(before)
-    host.is_whole(before)
-    host.cut_over(to, point={"to": to, "step": step, "moment": moment})
-    host.reboot()
-    # The flag says on which side of the switch it died.
-    after_switch = (STEPS.index(step), moment) >= (STEPS.index("flag"), "ends")
-    host.is_whole(to if after_switch else before)
-    move(to)
-    host.is_whole(to)
-    move(before)
-    host.is_whole(before)
-
-
-@pytest.mark.cells(("step", "moment"), [(step, moment) for step in STEPS for moment in ("begins", "ends")], today=1)
-def test_killed_on_the_way_back(host: Host, move: Move, step: str, moment: str) -> None:
-    """The cut-over fails after the switch, and dies while it brings the bot back."""
+@pytest.fixture(autouse=True)
+def on_the_files(host: Host) -> None:
     if host.store() == "database":
         host.must_cut_over("files")
     host.is_whole("files")
-    with host.silent_on("database") as failing:
-        host.cut_over("database", point={"to": "files", "step": step, "moment": moment}, **failing)
+
+
+def killed(host: Host, step: str, moment: str, to: str, *, meant: str | None = None, **more: Any) -> None:
+    """A run dies on its way to this store; it was meant to go there, or turns back from the store that was meant."""
+    host.cut_over(meant or to, point={"to": to, "step": step, "moment": moment}, **more)
     host.reboot()
+    # The flag says on which side of the switch it died.
     after_switch = (STEPS.index(step), moment) >= (STEPS.index("flag"), "ends")
-    host.is_whole("files" if after_switch else "database")
+    host.is_whole(to if after_switch else "files" if to == "database" else "database")
+
+
+@pytest.mark.cells(("step", "moment"), CELLS, today=1)
+def test_killed_there_and_back(host: Host, move: Move, step: str, moment: str) -> None:
+    killed(host, step, moment, "database")
+    move("database")
+    host.is_whole("database")
+    killed(host, step, moment, "files")
+    move("files")
+    host.is_whole("files")
+
+
+@pytest.mark.cells(("step", "moment"), CELLS, today=1)
+def test_killed_as_it_turns_back(host: Host, move: Move, step: str, moment: str) -> None:
+    """The cut-over fails after the switch, and dies while it brings the bot back."""
+    with host.silent_on("database") as failing:
+        killed(host, step, moment, "files", meant="database", **failing)
     move("database")
     host.is_whole("database")
     move("files")

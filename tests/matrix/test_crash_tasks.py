@@ -82,7 +82,7 @@ def killed_after(host: Host, playbook: str, task: str, empty: Path) -> None:
     host.is_whole()
 
 
-@pytest.mark.cells(("playbook", "task"), CELLS, today=1)
+@pytest.mark.cells(("playbook", "task"), CELLS, today=1, chained=True)
 def test_controller_killed(host: Host, developer: Path, tmp_path: Path, playbook: str, task: str) -> None:
     if playbook == "deploy.yml":
         as_on_a_new_host(host)
@@ -144,10 +144,8 @@ def test_controller_killed_again_and_again(
     host.is_whole("files")
 
 
-def test_no_task_is_left_out(host: Host, developer: Path, request: pytest.FixtureRequest) -> None:
+def test_no_task_is_left_out(host: Host, developer: Path) -> None:
     """A first deploy and its way back change nothing in any other task."""
-    if request.config.getoption("--matrix") != "all":
-        pytest.skip("with --matrix=all only: two more runs of the playbooks")
     as_on_a_new_host(host)
     new_dependencies(host, developer)
     assert set(play(host.sandbox, "deploy.yml").changed()) <= set(DEPLOY)
