@@ -30,23 +30,28 @@ class Server:
         (folder,) = self.lines(f"ls {APP}/baileys_sessions")
         self.company = folder.removeprefix("company_")
 
+    def output(self, command: str) -> str:
+        """What the app's user is told. Who becomes that user stands in a home that it may not enter."""
+        return self.host.check_output(f"cd / && {command}")
+
     def lines(self, command: str) -> list[str]:
-        return self.host.check_output(command).splitlines()
+        return self.output(command).splitlines()
 
     # What it runs
 
     def processes(self) -> dict[str, dict[str, Any]]:
         """What pm2 lists, by name."""
-        listed = self.host.check_output(f"{PM2} jlist")
+        listed = self.output(f"{PM2} jlist")
         return {each["name"]: each for each in json.loads(listed[listed.index("[{") :])}
 
     def commands(self) -> Counter[str]:
-        """Every process of the app's user but those of this look: the script that it runs, else the program's name."""
-        return Counter(self.lines("ps -u bot -o args= | grep -vE '^(ps|sh|bash|grep|sshd:|/usr/sbin/sshd|sort)'"))
+        """Every process of the app's user but sshd's and those of this look, which are one session."""
+        look, *processes = [line.split(maxsplit=1) for line in self.lines("ps -o sid= -p $$; ps -u bot -o sid=,args=")]
+        return Counter(args for session, args in processes if [session] != look and not args.startswith("sshd:"))
 
     def health(self) -> dict[str, Any]:
         ask = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:3100/health').read().decode())"
-        (company,) = json.loads(self.host.check_output(f"python3 -c {shlex.quote(ask)}"))["companies"]
+        (company,) = json.loads(self.output(f"python3 -c {shlex.quote(ask)}"))["companies"]
         return company
 
     # What it keeps
@@ -55,7 +60,7 @@ class Server:
         return [line for line in self.lines(f"cat {APP}/.env") if FLAG in line]
 
     def creds(self) -> dict[str, Any]:
-        return json.loads(self.host.check_output(f"cat {APP}/baileys_sessions/company_{self.company}/creds.json"))
+        return json.loads(self.output(f"cat {APP}/baileys_sessions/company_{self.company}/creds.json"))
 
     def files_by_type(self) -> Counter[str]:
         names = self.lines(f"ls {APP}/baileys_sessions/company_{self.company}")
@@ -86,7 +91,7 @@ class Server:
             " print(json.dumps({os.path.relpath(name, sys.argv[1]): read(name) for name in names}))"
         )
         find = " ".join(["find", folder, "-type f", *which, "-print0"])
-        return json.loads(self.host.check_output(f"{find} | python3 -c {shlex.quote(read)} {folder}"))
+        return json.loads(self.output(f"{find} | python3 -c {shlex.quote(read)} {folder}"))
 
     def connections(self) -> list[str]:
         """The URLs of the database, which hold passwords."""
