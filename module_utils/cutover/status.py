@@ -46,10 +46,11 @@ def look(instance: AnsibleModule) -> Answer:
 
 def problem_of(journal: Journal, store: str, processes: list[Answer]) -> Problem | None:
     """What the last cut-over has left undone; None where it ended well. `store`: what the flag names."""
-    run = journal.last()
-    if run is not None and run.end is None:
+    run = journal.unfinished()
+    if run is not None:
         return journal.under_way() if run.alive() else _cut_off(run, store, processes)
-    if run is not None and run.end["outcome"] == "broken":
+    run = journal.last()
+    if run is not None and run.end is not None and run.end["outcome"] == "broken":
         return _broken(run, store)
     return None
 

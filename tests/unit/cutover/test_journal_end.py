@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from ansible.module_utils.cutover.journal import Journal
+from ansible.module_utils.cutover.status import problem_of
 
 
 @pytest.fixture
@@ -36,8 +37,11 @@ def test_run_killed_behind_its_last_step_is_not(journal: Journal) -> None:
     begun_by(journal, gone(), 1)
     journal.write("a1", "doing", step="settle", to="database")
     assert journal.unfinished() is not None
+    assert problem_of(journal, "database", []) is not None
     journal.write("a1", "done", step="settle", to="database")
     assert journal.unfinished() is None
+    # Nor does the status ask for what no playbook would find anything to do about.
+    assert problem_of(journal, "database", []) is None
 
 
 def test_run_that_still_writes_its_end_is(journal: Journal) -> None:
