@@ -6,16 +6,20 @@ import time
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
+from . import values
 from .aside import save_folder, save_rows
 from .authority import DATABASE, FILES, Authority, Record, StateFile
 from .database import Database
 from .errors import AuthStateError, Problem
 from .folder import open_folder
+from .identity import identity_digest
 from .manifest import Entry, Manifest, ManifestStore
-from .names import Key
+from .names import CREDS, CREDS_FILE, Key
 from .plan import count_by_type
 from .reader import Reader
 from .transfer import Result, Settings, current_authority, decide
+
+_USUAL_SIZE = 1 << 14  # bytes of a creds.json
 
 
 class Handover:
@@ -63,6 +67,8 @@ class Handover:
             result.authority = found
             if found.store == self.store:
                 return result, False
+            if self.store == FILES:
+                result.identity = self._identity_of_files(company_id)
             rows = self.database.digests(company_id) if self.database else {}
             lost = self._lost(company_id, {key: row.digest for key, row in rows.items()})
             if lost and not self.settings.accept_key_loss:
@@ -96,6 +102,23 @@ class Handover:
             return current_authority(self.settings, self.database, self.state, company_id, row_exists=row_exists)
         # Nobody can tell whether there is a row; the record or the flag decides.
         return decide(self.settings, self.state, company_id, self.state.record(company_id), row_exists=True)
+
+    def _identity_of_files(self, company_id: str) -> str:
+        """Raises AuthStateError where the app would make a new login: no loss of keys that is accepted means that."""
+        folder = self.settings.folder(company_id)
+        try:
+            with open_folder(folder, self.settings.names) as opened:
+                _data, creds = opened.read(CREDS_FILE, CREDS, _USUAL_SIZE)
+            return identity_digest(values.load(creds))
+        except (AuthStateError, FileNotFoundError, ValueError):
+            raise AuthStateError(
+                Problem(
+                    "no_login",
+                    str(folder / CREDS_FILE),
+                    "there are no whole creds of a login: on these files the app would make a new one",
+                    "Take the login along: rollback_source=database. Or restore a backup: rollback_source=backup",
+                )
+            ) from None
 
     def _lost(self, company_id: str, rows: dict[Key, bytes]) -> str:
         """What the authority has and this store has not, for people; empty when nothing is."""

@@ -18,6 +18,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from . import json_lines
 from .durable import make_folder, remove, replace_file, sync_folder
 from .names import Key
 
@@ -124,11 +125,31 @@ class ManifestStore:
     def discard(self, company_id: str) -> None:
         remove(self._next(company_id))
 
+    def placing(self, company_id: str, digests: Mapping[Key, bytes]) -> None:
+        """Say, before it is done, what files are about to hold: a run that is cut off leaves some of them so.
+
+        `digests`: of the new values; b"" for a file that goes.
+        """
+        keys = [(*key, digest.hex()) for key, digest in digests.items()]
+        json_lines.append(self._placing(company_id), {"keys": keys})
+
+    def placed(self, company_id: str) -> set[tuple[Key, bytes]]:
+        """What runs that were cut off may have made of files since the last transfer, as `placing` was told."""
+        said = (line.get("keys", ()) for line in json_lines.read(self._placing(company_id)))
+        return {(Key(key_type, key_id), bytes.fromhex(digest)) for key_type, key_id, digest in chain(*said)}
+
+    def forget_placed(self, company_id: str) -> None:
+        """The transfer is whole: its manifest says what the files hold."""
+        remove(self._placing(company_id))
+
     def _path(self, company_id: str) -> Path:
         return self._folder / f"company_{company_id}.json"
 
     def _next(self, company_id: str) -> Path:
         return self._folder / f"company_{company_id}.json.next"
+
+    def _placing(self, company_id: str) -> Path:
+        return self._folder / f"company_{company_id}.placing.jsonl"
 
 
 def _lines(manifest: Manifest) -> Iterator[Any]:

@@ -76,7 +76,7 @@ class _Run:
         with result.phase("place"):
             if result.plan.conflicts and present:
                 result.archived = str(save_folder(self.company_id, self.settings))
-            self.staging.place([self.settings.names.render(key) for key in result.plan.removed])
+            self._place()
         with result.phase("verify"):
             placed = self._verify(spared)
         with result.phase("manifest"):
@@ -137,12 +137,17 @@ class _Run:
         )
         if not present:
             self.result.plan.conflicts.clear()  # an empty place is nobody's change
+        placed = self.transfer.manifests.placed(self.company_id)
+        self.result.plan.conflicts -= {
+            key for key in self.result.plan.conflicts if (key, _digest(present, key)) in placed
+        }
         return spared
 
     def _stage(self, present: dict[Key, Entry]) -> None:
         """Write what differs beside the folder. A row that another program spelt in its own way is no difference."""
         plan, result = self.result.plan, self.result
-        self.staging.clear()
+        if not self.settings.check_mode:
+            self.staging.clear()
         wanted = plan.added | plan.changed | {CREDS}
         for key, text in self.database.values(self.company_id, wanted, len(self.rows)):
             try:
@@ -202,6 +207,13 @@ class _Run:
                     Problem("foreign", str(path), "it is a folder, where a key belongs", "Move it out of the folder")
                 )
 
+    def _place(self) -> None:
+        plan = self.result.plan
+        if plan.changes:
+            new = {key: self.rows[key] for key in plan.added | plan.changed}
+            self.transfer.manifests.placing(self.company_id, {**new, **dict.fromkeys(plan.removed, b"")})
+        self.staging.place([self.settings.names.render(key) for key in plan.removed])
+
     def _verify(self, spared: set[Key]) -> dict[Key, Entry]:
         """Read back what is in the folder now, and hold it against the rows."""
         placed = self._read(self.present)  # what was just read, and the new files
@@ -226,3 +238,8 @@ class _Run:
             {key: placed[key].until(self.expiry[key]) for key in self.rows},
             {key: placed[key] for key in spared},
         )
+
+
+def _digest(entries: Mapping[Key, Entry], key: Key) -> bytes:
+    """Of the file of this key; b"" where there is none."""
+    return entries[key].digest if key in entries else b""

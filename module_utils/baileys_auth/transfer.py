@@ -186,6 +186,7 @@ class Transfer:
         """What follows the database's commit on the host's own disk."""
         if self._prepared:
             self.manifests.commit(company_id)
+        self.manifests.forget_placed(company_id)
         self.state.write(company_id, record)
 
     def _wrong_way(self, company_id: str, found: Authority) -> Problem:

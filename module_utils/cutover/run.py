@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -30,10 +29,10 @@ from .rest import Rest
 # Where the files come from on the way back.
 FROM_DATABASE, BEST, AS_THEY_ARE, FROM_BACKUP = "database", "best", "files", "backup"
 
-# Why the other store cannot be copied back on the way back from a failed run: then what was verified before the switch
-# is the best there is.
+# Why a login cannot be copied back on the way back from a failed run: it is no more the one that was moved. Then what
+# was verified before the switch is the best there is.
+_OTHER_LOGIN = {"identity_changed", "row_missing"}
 _GONE = {"database_unreachable", "database_password", "database_tls", "database_error", "database_slow"}
-_NO_COPY = {"identity_changed", "row_missing", *_GONE}
 
 
 @dataclass(frozen=True)
@@ -200,29 +199,31 @@ class CutOver:
                     if not (copies and self.is_there(settings, database, company)):
                         self._keep(company, self._move(settings, database, company, copies=copies))
         except Exception as error:
-            codes = {problem.code for problem in problems_of(error)}
-            if self.plan.source != BEST or not codes & _NO_COPY:
+            # Files do without the database, unless it is what they come from.
+            if self.plan.to != FILES or self.plan.source == FROM_DATABASE or not codes_of(error) & _GONE:
                 raise
-            self._take_as_is(settings, asking=not codes & _GONE)
+            for company in self.plan.companies:
+                if company not in self.outcome.results:
+                    self._keep(company, self._take_as_is(settings, None, company))
         if self.plan.to == DATABASE:
             self._at_rest.still()
 
     def _move(self, settings: Settings, database: Database | None, company: str, *, copies: bool) -> Result:
         if not copies or database is None:
-            return Handover(settings, database, self.plan.to).abandon(company)[0]
-        if self.plan.to == FILES:
-            return ToFiles(settings, database).run(company)
-        return ToDatabase(settings, database, self._listings).run(company)
+            return self._take_as_is(settings, database, company)
+        try:
+            if self.plan.to == FILES:
+                return ToFiles(settings, database).run(company)
+            return ToDatabase(settings, database, self._listings).run(company)
+        except HostError as error:
+            if self.plan.source != BEST or not codes_of(error) & _OTHER_LOGIN:
+                raise
+            return self._take_as_is(settings, database, company)
 
-    def _take_as_is(self, settings: Settings, *, asking: bool) -> None:
-        """The other store cannot be copied: what was verified before the switch is the best there is.
-
-        `asking`: whether the database answers, so that what it holds is archived first.
-        """
-        with self.database(needed=False) if asking else nullcontext() as database:
-            for company in self.plan.companies:
-                accepting = replace(settings, accept_key_loss=True)
-                self._keep(company, Handover(accepting, database, self.plan.to).abandon(company)[0])
+    def _take_as_is(self, settings: Settings, database: Database | None, company: str) -> Result:
+        """The store as it is, without what the other one holds; where the database answers, that is archived first."""
+        accepting = replace(settings, accept_key_loss=settings.accept_key_loss or self.plan.source == BEST)
+        return Handover(accepting, database, self.plan.to).abandon(company)[0]
 
     def _keep(self, company: str, result: Result) -> None:
         self.outcome.results[company] = result
@@ -314,11 +315,10 @@ class CutOver:
             with deadline.within(self.plan.copy_timeout, _too_slow), self.database(needed=True) as database:
                 self._write_record(settings, database)
         except Exception as error:
-            problems = problems_of(error)
-            if not {problem.code for problem in problems} & _GONE:
+            if not codes_of(error) & _GONE:
                 raise
             self.outcome.warnings += [
-                f"{each.where}: {each.problem}. The record is on this host alone" for each in problems
+                f"{each.where}: {each.problem}. The record is on this host alone" for each in problems_of(error)
             ]
             self._write_record(settings, None)
 
@@ -363,6 +363,10 @@ class _Connection:
     def __exit__(self, *error: Any) -> None:
         if self._context is not None:
             self._context.__exit__(*error)
+
+
+def codes_of(error: Exception) -> set[str]:
+    return {problem.code for problem in problems_of(error)}
 
 
 def problems_of(error: Exception) -> list[Problem]:
