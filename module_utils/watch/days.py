@@ -70,6 +70,8 @@ def _good_since(passes: list[Entry], since: str, max_gap: timedelta) -> tuple[da
         at = _time(entry["at"])
         if at - before > max_gap:
             good, why = at, f"there was no pass between {_text(before)} and {_text(at)}, {_hours(at - before)}"
+        if "renewed" in entry or entry.get("adopted"):
+            good, why = at, f"what was on record before {_text(at)} cannot be proven any more"
         if entry["verdict"] != "good":
             good, why = None, f"the pass of {_text(at)} was not good: {_first(entry)}"
         elif good is None:

@@ -85,6 +85,16 @@ def test_a_bad_pass_begins_them_anew() -> None:
     assert "was not good: pm2 has restarted it" in refusal.problem
 
 
+@pytest.mark.parametrize("said", [{"renewed": ["ledger_edited"]}, {"adopted": True}])
+def test_what_nobody_can_prove_any_more_begins_them_anew(said: dict[str, Any]) -> None:
+    """A ledger begun anew in the first hours would else forget what was bad in them."""
+    entries = [ledgers.entry(after(hours=20), CUT_OVER, **said), *passes(after(days=7))[1:]]
+    (refusal,) = days.refusals(entries, after(days=7), "real", CUT_OVER, GAP, "here")
+    assert refusal.code == "too_early"
+    assert "2026-12-02 18:00 UTC" in refusal.remedy
+    assert codes([*entries, *passes(after(days=8))[-1:]], after(days=8)) == []
+
+
 @pytest.mark.parametrize("verdict", ["bad", "unlinked"])
 def test_a_bad_last_pass(verdict: str) -> None:
     entries = passes(after(days=9))
