@@ -46,7 +46,8 @@ class ActionModule(ActionBase):
             Path(own["controller_dir"]).expanduser(), self._variables["inventory_hostname"], own["key"]
         )
         inventories = [str(path) for path in context.CLIARGS["inventory"]]
-        at, clock = keeper.now(inventories, PROJECT, own["app_dir"], self._connection.transport)
+        folders = [own["app_dir"], *(given[name] for name in ("state_dir", "sessions_dir", "backup_dir"))]
+        at, clock = keeper.now(inventories, PROJECT, folders, self._connection.transport)
         with hold.alone(writing=not self._task.check_mode):
             chain = permit.check(hold, listed, at, clock, own["max_gap_hours"])
             if self._task.check_mode or not listed["changed"]:

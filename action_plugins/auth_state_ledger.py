@@ -33,7 +33,7 @@ class ActionModule(ActionBase):
         at, clock = keeper.now(
             [str(path) for path in context.CLIARGS["inventory"]],
             PROJECT,
-            args["app_dir"],
+            [args["app_dir"], args["state_dir"]],
             self._connection.transport,
         )
 

@@ -122,16 +122,18 @@ class Keeper:
         replace_file(self._anchor, [json.dumps(anchor.as_dict()).encode() + b"\n"])
 
 
-def now(inventories: list[str], project: Path, app_dir: str, transport: str) -> tuple[datetime, str]:
-    """(the time, which clock it is from).
+def now(inventories: list[str], project: Path, folders: list[str], transport: str) -> tuple[datetime, str]:
+    """(the time, which clock it is from). `folders`: the app's, and all others that this run reads or writes.
 
     It is the real one, and no variable changes that. Only in a sandbox that is on this very machine, and that is
-    reached through the sandbox's inventory alone, a file `clock` beside the app moves it, by its seconds; what was
-    sealed with it says so and counts for nothing elsewhere.
+    reached through the sandbox's inventory alone, a file `clock` beside the app moves it, by its seconds, for what lies
+    in that sandbox; what was sealed with it says so and counts for nothing elsewhere.
     """
-    here, folder = datetime.now(timezone.utc), Path(app_dir).parent
+    here, (app, *others) = datetime.now(timezone.utc), [Path(each).expanduser().resolve() for each in folders]
+    folder = app.parent
     sandbox = project / "inventory" / "sandbox"
     only = len(inventories) == 1 and os.path.realpath(inventories[0]) == os.path.realpath(sandbox)
+    only = only and all(each.is_relative_to(folder) for each in others)
     if only and transport == "local" and (folder / "ports.json").is_file() and (folder / "clock").is_file():
         seconds = float((folder / "clock").read_text("ascii"))
         return datetime.fromtimestamp(here.timestamp() + seconds, timezone.utc), SANDBOX

@@ -64,10 +64,13 @@ def digest(line: str) -> str:
 
 
 def read(text: str, key: bytes, host: str, anchor: Anchor | None, where: str) -> Chain:
-    """The ledger, and all that is wrong with it. `anchor`: None where the controller has never seen this host's."""
+    """The ledger, and all that is wrong with it. `anchor`: None where the controller has never seen this host's.
+
+    `text`: a character for each byte of the file, as `observe.read_ledger` reads it.
+    """
     whole, _, torn = text.rpartition("\n")
     lines = whole.split("\n") if whole else []
-    chain = Chain(size=len(text.encode("utf-8")), keep=len(text.encode("utf-8")) - len(torn.encode("utf-8")))
+    chain = Chain(size=len(text), keep=len(text) - len(torn))
     if torn and not (anchor and anchor.pending and anchor.pending.startswith(torn)):
         # Not what a write of ours left when it was cut off: kept, as a line like any other.
         lines.append(torn)

@@ -74,9 +74,9 @@ def observe(wanted: Wanted) -> tuple[Seen, str]:
 
 
 def read_ledger(state_dir: Path) -> str:
-    """The ledger's text, empty where there is none."""
+    """The ledger's text, empty where there is none. We write ASCII; of what others did to it each byte is kept."""
     path = state_dir / LEDGER
-    return path.read_text("utf-8", "replace") if path.exists() else ""
+    return path.read_bytes().decode("latin-1") if path.exists() else ""
 
 
 def last_run(state_dir: Path) -> str | None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import ledgers
 import pytest
 from ansible.module_utils.node_host.problems import HostError
-from ansible.module_utils.watch import keeper
+from ansible.module_utils.watch import keeper, observe
 from ansible.module_utils.watch.append import append
 from ansible.module_utils.watch.keeper import Keeper
 
@@ -91,6 +92,22 @@ def test_a_new_ledger_keeps_the_old_one(tmp_path: Path) -> None:
     assert hold.read((tmp_path / "ledger.jsonl").read_text()).faults == []
 
 
+@pytest.mark.parametrize(
+    "damage", [lambda data: data.replace(b"good", b"g\xf6\xf6d"), lambda data: data.replace(b"\n", b"\r\n")]
+)
+def test_a_ledger_that_is_no_text_of_ours_is_damaged_and_can_be_renewed(
+    tmp_path: Path, damage: Callable[[bytes], bytes]
+) -> None:
+    """A broken byte, or an editor of another system: its size is the file's all the same."""
+    hold = ledgers.keep(tmp_path / "monitor", [ledgers.entry(NOW, SINCE)], tmp_path / "ledger.jsonl")
+    path = tmp_path / "ledger.jsonl"
+    path.write_bytes(damage(path.read_bytes()))
+    chain = hold.read(observe.read_ledger(tmp_path))
+    assert "ledger_edited" in [each.code for each in chain.faults]
+    line = hold.seal(ledgers.entry(NOW, SINCE), chain, renew=True)
+    assert append(tmp_path, line, chain.size, chain.keep, renew=True) is not None
+
+
 # --- The clock -----------------------------------------------------------------------------------------------------
 
 
@@ -105,10 +122,12 @@ def sandbox(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def clock(root: Path, *inventories: str, app: str = "sandbox/ai-admin", transport: str = "local") -> tuple[float, str]:
+def clock(
+    root: Path, *inventories: str, app: str = "sandbox/ai-admin", more: str = "", transport: str = "local"
+) -> tuple[float, str]:
     """(days from now, whose clock)."""
     named = [str(root / each) for each in inventories]
-    at, whose = keeper.now(named, root, str(root / app), transport)
+    at, whose = keeper.now(named, root, [str(root / app), str(root / (more or app))], transport)
     return round((at - datetime.now(timezone.utc)).total_seconds() / 86400, 2), whose
 
 
@@ -124,5 +143,11 @@ def test_nothing_else_moves_it(sandbox: Path) -> None:
     assert clock(sandbox, "inventory/sandbox", transport="ssh") == real
     assert clock(sandbox, "inventory/sandbox", app="opt/ai-admin") == real
     assert clock(sandbox) == real
+    # Variables that lead out of the sandbox, by name or by a link.
+    (sandbox / "opt/ai-admin").mkdir(parents=True)
+    (sandbox / "sandbox/link").symlink_to(sandbox / "opt/ai-admin")
+    assert clock(sandbox, "inventory/sandbox", more="opt/ai-admin/baileys_sessions") == real
+    assert clock(sandbox, "inventory/sandbox", more="sandbox/../opt/ai-admin") == real
+    assert clock(sandbox, "inventory/sandbox", app="sandbox/link") == real
     (sandbox / "sandbox/ports.json").unlink()
     assert clock(sandbox, "inventory/sandbox") == real
