@@ -131,8 +131,9 @@ def bad_in_a_row(entries: list[Entry]) -> int:
 
 
 def cleaned(entries: list[Entry]) -> bool:
-    """Whether the old files of this cut-over went by cleanup.yml: the schedule ends there."""
-    return any(each["kind"] == CLEANUP and each["cut_over"] == entries[-1]["cut_over"] for each in entries)
+    """Whether the old files went by cleanup.yml since the login is on the database: the schedule ends there."""
+    since = entries[-1]["cut_over"]["since"]
+    return any(each["kind"] == CLEANUP and each["cut_over"]["since"] == since for each in entries)
 
 
 def _recovered(entries: list[Entry]) -> bool:

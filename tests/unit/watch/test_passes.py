@@ -36,7 +36,9 @@ def test_passes_of_a_cut_over_before_do_not_count() -> None:
 
 
 def test_the_schedule_ends_with_a_cleanup_of_this_cut_over_alone() -> None:
+    """New code that was deployed since is a run, and no cut-over."""
     cleanup, later = entry("good", kind="cleanup"), {"962302": "2026-11-25T10:00:00+00:00"}
     assert passes.cleaned([entry("good"), cleanup, entry("good")])
+    assert passes.cleaned([cleanup, entry("good", cut_over={"run": "b", "since": SINCE})])
     assert not passes.cleaned([entry("good"), entry("good")])
     assert not passes.cleaned([entry("good"), cleanup, entry("good", since=later)])
