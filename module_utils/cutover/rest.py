@@ -98,7 +98,8 @@ class Rest:
 
         def uses(process: procs.Running) -> bool:
             return any(f"{path}/".startswith(inside) for path in procs.opened(process.pid)) or (
-                process.command.startswith(_RUNTIMES) and not self._scripts.isdisjoint(procs.arguments(process.pid))
+                (procs.program(process.pid) or process.command).startswith(_RUNTIMES)
+                and not self._scripts.isdisjoint(procs.arguments(process.pid))
             )
 
         return [

@@ -60,6 +60,17 @@ def arguments(pid: int) -> set[str]:
     return {os.path.realpath(os.path.join(here, os.fsdecode(word))) for word in words if word}
 
 
+def program(pid: int) -> str:
+    """The name of the file that it runs; the kernel's name of the process is what it calls itself, as MainThread.
+
+    Empty when it has ended, or is another user's.
+    """
+    try:
+        return os.path.basename(os.readlink(_PROC / str(pid) / "exe"))
+    except OSError:
+        return ""
+
+
 def alive(process: Running) -> bool:
     """True while the very same process (not a later one with its number) runs."""
     now = find(process.pid)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -85,6 +86,15 @@ def test_second_copy_of_the_app_is_named(bot_host: BotHost, start: Start, script
     with pytest.raises(HostError) as error:
         rest(bot_host, script).prove()
     assert code(error) == "login_in_use"
+    assert str(second.pid) in str(error.value)
+
+
+def test_second_copy_is_known_by_its_program(bot_host: BotHost, start: Start, script: Path) -> None:
+    """Newer releases of Node.js name the thread MainThread, so the kernel's short name of the process says nothing."""
+    (script.parent / "MainThread").symlink_to(shutil.which("node"))
+    second = start(str(script.parent / "MainThread"), str(script))
+    with pytest.raises(HostError) as error:
+        rest(bot_host, script).prove()
     assert str(second.pid) in str(error.value)
 
 
