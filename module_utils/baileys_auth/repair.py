@@ -91,15 +91,14 @@ def _change(database: Database, company_id: str, found: Repair, expires: dict[Ke
 
 
 def _verify(company_id: str, found: Repair, before: dict[Key, bytes], now: dict[Key, Any]) -> None:
-    """Every misplaced row that was understood is gone, its right one is there, and no other row has changed.
+    """Every misplaced row that was understood is gone, its right one is there, and what was left is as it was.
 
-    A right row that the app wrote while this ran is right, whatever it holds.
+    The right rows are the app's, which may write one while this runs, and removes a pre-key that was used.
     """
     gone = found.retyped.keys() | found.superseded
     wrong = {key for key in gone if key in now}
     wrong |= {right for right, _value in found.retyped.values() if right not in now}
-    wrong |= {key for key in before.keys() - gone if key not in now}
-    wrong |= {key for key in found.left if key in now and now[key].digest != before[key]}
+    wrong |= {key for key in found.left if key not in now or now[key].digest != before[key]}
     if wrong:
         raise AuthStateError(
             Problem(
