@@ -11,12 +11,15 @@ import pytest
 sys.path.append(str(Path(__file__).parents[1] / "sandbox"))
 
 from driver import built
-from hosts import Fleet
+from hosts import COMPANIES, Fleet
 
 
 @pytest.fixture(scope="session")
 def fleet() -> Iterator[Fleet]:
     with built() as first:
+        # The others have it from their inventory.
+        with (first.app / ".env").open("a") as settings:
+            settings.write(f"COMPANY_IDS={COMPANIES['sandbox']}\n")
         fleet = Fleet(first)
         made = fleet.play("playbooks/sandbox.yml", "--limit", "others", "--skip-tags", "postgresql")
         try:

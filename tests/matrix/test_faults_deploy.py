@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 from ansible.module_utils.cutover.journal import Journal
 from ansible.module_utils.node_host import procs
@@ -59,6 +60,20 @@ setTimeout(() => {{
     publish("let ready = false;", f"let ready = false;{once}")
     goes_back(host, says="baileys-service has crashed since it was started on the database")
     assert (tmp_path / "crashed").exists()
+
+
+def test_a_bot_that_opens_what_another_host_has_in_the_database(host: Host) -> None:
+    host.must_cut_over("database")
+    with psycopg.connect(host.sandbox.database_url) as connection:
+        connection.execute(
+            "INSERT INTO whatsapp_auth (company_id, creds)"
+            " SELECT '777', jsonb_set(creds, '{me,id}', '\"79990000000:1@s.whatsapp.net\"') FROM whatsapp_auth"
+        )
+    try:
+        goes_back(host, says="the bot has opened company 777 as well")
+    finally:
+        with psycopg.connect(host.sandbox.database_url) as connection:
+            connection.execute("DELETE FROM whatsapp_auth WHERE company_id = '777'")
 
 
 def goes_back(host: Host, *, says: str) -> None:
