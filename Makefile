@@ -69,8 +69,9 @@ test-scenarios: setup containers ## deploy.yml and rollback.yml over SSH, on a s
 	molecule test $(SHORT_SCENARIOS:%=--scenario-name %)
 
 # One after the other: each makes its containers under the same names.
+test-long-scenarios: export ANSIBLE_HOME = $(CURDIR)/.ansible
 test-long-scenarios: setup containers
-	@$(MAKE) --no-print-directory --jobs=1 $(LONG_SCENARIOS)
+	molecule test $(patsubst scenario-%,--scenario-name %,$(LONG_SCENARIOS))
 
 $(SCENARIOS): scenario-%: setup containers ## One scenario of molecule/
 	ANSIBLE_HOME="$(CURDIR)/.ansible" molecule test --scenario-name $*
