@@ -51,7 +51,7 @@ test: setup ## Lint, unit, integration, the playbooks on a sandbox, and over SSH
 test-all: test ## The same, days, fleet, the whole matrix, every scenario in containers, the README on a bare machine
 	@$(MAKE) --no-print-directory test-load
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target --keep-going MATRIX=all EXAMPLES=default \
-	  test-matrix test-unit test-kills test-days test-fleet test-long-scenarios test-fresh
+	  test-matrix test-unit test-kills test-days test-fleet $(LONG_SCENARIOS) test-fresh
 
 test-fast: lint test-unit test-integration ## Without sandbox and containers
 
@@ -59,7 +59,7 @@ SCENARIOS = $(patsubst molecule/%/molecule.yml,scenario-%,$(wildcard molecule/*/
 # These two go on the same containers, the second from where the first ends.
 SHORT_SCENARIOS = default rollback
 LONG_SCENARIOS = $(filter-out $(SHORT_SCENARIOS:%=scenario-%),$(SCENARIOS))
-.PHONY: containers test-scenarios test-long-scenarios $(SCENARIOS) test-fresh
+.PHONY: containers test-scenarios $(SCENARIOS) test-fresh
 containers: setup ## Find or install an engine for containers, and build the images once
 	@scripts/containers ready
 
@@ -67,11 +67,6 @@ test-scenarios: export ANSIBLE_HOME = $(CURDIR)/.ansible
 test-scenarios: setup containers ## deploy.yml and rollback.yml over SSH, on a server that has never seen us
 	molecule destroy --scenario-name default
 	molecule test $(SHORT_SCENARIOS:%=--scenario-name %)
-
-# One after the other: each makes its containers under the same names.
-test-long-scenarios: export ANSIBLE_HOME = $(CURDIR)/.ansible
-test-long-scenarios: setup containers
-	molecule test $(patsubst scenario-%,--scenario-name %,$(LONG_SCENARIOS))
 
 $(SCENARIOS): scenario-%: setup containers ## One scenario of molecule/
 	ANSIBLE_HOME="$(CURDIR)/.ansible" molecule test --scenario-name $*

@@ -26,6 +26,11 @@ def extra(**variables: object) -> tuple[str, ...]:
     return ("-e", json.dumps(variables))
 
 
+NEVER_PRINTED = "a line that the bot never prints"
+# A deploy that fails after the switch; ten seconds, as the bot has to be up within them on a busy machine too.
+FAILS_AFTER_THE_SWITCH = extra(health_log_expected={"database": [{"text": NEVER_PRINTED}]}, health_window_seconds=10)
+
+
 @pytest.fixture(scope="module")
 def developer(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clone of the app's origin, from which commits are pushed."""
@@ -83,10 +88,9 @@ def test_failure_before_the_stop_leaves_the_bot_running(sandbox: Sandbox, develo
 
 def test_failure_after_the_switch_brings_the_bot_back_with_every_key(sandbox: Sandbox) -> None:
     identity, commit = sandbox.health()["identity"], sandbox.git("rev-parse", "HEAD")
-    never = {"database": [{"text": "a line that the bot never prints"}]}
-    run = sandbox.play("deploy.yml", *extra(health_log_expected=never, health_window_seconds=10))
+    run = sandbox.play("deploy.yml", *FAILS_AFTER_THE_SWITCH)
     assert run.rc != 0
-    assert "a line that the bot never prints" in run.message()
+    assert NEVER_PRINTED in run.message()
     assert "What it wrote meanwhile was taken along" in run.message()
     assert sandbox.git("rev-parse", "HEAD") == commit
     conversations_go_on(sandbox, "files", identity)

@@ -16,7 +16,7 @@ import pytest
 from browser import Browser, provide
 from driver import PROJECT, Sandbox
 from secret_words import found_in, secrets_of
-from test_runbook import extra
+from test_runbook import FAILS_AFTER_THE_SWITCH, NEVER_PRINTED
 
 GREEN, RED = "rgb(26, 127, 66)", "rgb(192, 50, 43)"
 TIMELINES = """
@@ -39,9 +39,7 @@ def browser() -> Browser:
 @pytest.fixture(scope="module")
 def failed(sandbox: Sandbox) -> Path:
     """Of a deploy that failed after the switch, and brought the bot back."""
-    never = {"database": [{"text": "a line that the bot never prints"}]}
-    arguments = extra(health_log_expected=never, health_window_seconds=2)
-    return report_with(sandbox, "a line that the bot never prints", "bad", arguments)
+    return report_with(sandbox, NEVER_PRINTED, "bad", FAILS_AFTER_THE_SWITCH)
 
 
 @pytest.fixture(scope="module")
@@ -164,7 +162,7 @@ def test_a_failure_is_what_one_sees_first(browser: Browser, failed: Path) -> Non
     )
     assert "Failed at “Wait for the expected log lines, since the restart only”" in seen["title"]
     assert "it is up again on the files" in " ".join(seen["stands"].split())
-    assert "a line that the bot never prints" in seen["failure"]
+    assert NEVER_PRINTED in seen["failure"]
     assert "What was done about it" in seen["failure"]
     assert seen["above"]
     assert seen["shown"]
