@@ -37,10 +37,15 @@ def carry_out(instance: AnsibleModule) -> Answer:
     if instance.check_mode:
         return _foretell(plan)
     recovered = recover(journal, plan)
-    prepare.ask_database(plan)
-    plan, rehearsal = prepare.rehearse(instance.params, plan)
+    try:
+        prepare.ask_database(plan)
+        plan, rehearsal = prepare.rehearse(instance.params, plan)
+    except Exception as error:
+        raise HostError(*_up_again(recovered, plan, journal), *problems_of(error)) from error
     rehearsal["warnings"] += cleanup_jobs(plan.settings.sessions_dir)
     if instance.params["hold"]:
+        if problems := _up_again(recovered, plan, journal):
+            raise HostError(*problems)
         return {"changed": False, "held": True, "steps": [], "store": plan.settings.flag_store, **rehearsal}
     run_id = secrets.token_hex(6)
     begun = _facts(plan)
@@ -82,6 +87,17 @@ def recover(journal: Journal, plan: Plan) -> dict[str, Any] | None:
     return {"run": run.id, "begun_at": run.begun_at, "to": run.plan["to"], "doing": run.doing, "store": store}
 
 
+def _up_again(recovered: dict[str, Any] | None, plan: Plan, journal: Journal) -> list[Problem]:
+    """Who goes no further leaves the app up: the run that was killed may have stopped it. What keeps it down."""
+    if recovered is None:
+        return []
+    try:
+        CutOver(plan, journal, recovered["run"]).start_as_is()
+    except Exception as error:
+        return problems_of(error)
+    return []
+
+
 def _run(plan: Plan, journal: Journal, run_id: str) -> Answer:
     """In the process of its own: the steps, and the way back when one fails. The run's end is in the journal then."""
     cut = CutOver(plan, journal, run_id)
@@ -91,7 +107,7 @@ def _run(plan: Plan, journal: Journal, run_id: str) -> Answer:
         problems = problems_of(error)
         journal.note(run_id, "failed", problems=[each.as_dict() for each in problems])
         outcome, said, more = _bring_back(cut)
-        problems = [each.as_dict() for each in (*problems, *more)]
+        problems = [each.as_dict() for each in dict.fromkeys((*problems, *more))]
         answer = {**_answer(cut), "reverted": said, "broken": bool(more), "problems": problems, "failed": True}
     else:
         outcome, answer = "done", _answer(cut)

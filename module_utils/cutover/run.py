@@ -15,6 +15,7 @@ from ..baileys_auth.errors import AuthStateError
 from ..baileys_auth.folder import Listing
 from ..baileys_auth.handover import Handover
 from ..baileys_auth.manifest import ManifestStore
+from ..baileys_auth.names import CREDS, Key
 from ..baileys_auth.restore import restore
 from ..baileys_auth.to_database import ToDatabase
 from ..baileys_auth.to_files import ToFiles
@@ -32,6 +33,7 @@ FROM_DATABASE, BEST, AS_THEY_ARE, FROM_BACKUP = "database", "best", "files", "ba
 # Why a login cannot be copied back on the way back from a failed run: it is no more the one that was moved. Then what
 # was verified before the switch is the best there is.
 _OTHER_LOGIN = {"identity_changed", "row_missing"}
+_STILL = 0.2  # seconds: nothing takes as long to write one file
 _GONE = {"database_unreachable", "database_password", "database_tls", "database_error", "database_slow"}
 
 
@@ -126,7 +128,7 @@ class CutOver:
         """Bring the host back to where it came from; says what was done. Raises HostError when that fails too."""
         if not (self._moves and self._switched()):
             self._undo_release()
-            self._start_again()
+            self._start_again(self.store_before)
             self._answers(self.store_before)
             return f"the app was started again on the {self.store_before}, as before; the flag was not switched"
         back = CutOver(self.plan.opposite(), self.journal, self.run_id)
@@ -141,7 +143,7 @@ class CutOver:
     def start_as_is(self) -> str:
         """The last resort: up on the store that the flag names, which is whole at every step of either way."""
         self.outcome.store = self.plan.to if self._switched() else other(self.plan.to)
-        self._start_again()
+        self._start_again(self.outcome.store)
         self._answers(self.outcome.store)
         return f"the app was started on the {self.outcome.store}, as the flag says; its login is whole there"
 
@@ -172,21 +174,30 @@ class CutOver:
             self._at_rest.prove()
             return
         self._listings = self._at_rest.look()
-        if self._moves and self._mend_torn():
+        if self._moves and self._mend_torn(self._listings):
             self._listings = self._at_rest.look()
         self._at_rest.nobody_else(())
         # That the files are still is seen after the copy (on the way back the copy changes them itself).
 
-    def _mend_torn(self) -> bool:
+    def _mend_torn(self, listings: dict[str, Listing]) -> bool:
         """First of all: should a later step fail, the app starts on these files again. Whether there was any."""
-        settings = self.plan.settings
-        found = {company: torn.find(settings, company, listing) for company, listing in self._listings.items()}
-        if not any(found.values()):
+        if not any(self._torn(listings).values()):
             return False
-        with self.database(needed=False) as database:
-            for company, files in found.items():
-                self.outcome.warnings += torn.mend(settings, database, company, files)
+        try:
+            with deadline.within(self.plan.copy_timeout, _too_slow), self.database(needed=False) as database:
+                self._mend(database, listings)
+        except Exception as error:
+            if not codes_of(error) & _GONE:
+                raise
+            self._mend(None, Rest(self.plan.settings, self.plan.companies, ()).look())
         return True
+
+    def _torn(self, listings: dict[str, Listing]) -> dict[str, dict[Key, str]]:
+        return {company: torn.find(self.plan.settings, company, listing) for company, listing in listings.items()}
+
+    def _mend(self, database: Database | None, listings: dict[str, Listing]) -> None:
+        for company, files in self._torn(listings).items():
+            self.outcome.warnings += torn.mend(self.plan.settings, database, company, files) if files else []
 
     def _copy(self) -> None:
         if self.plan.to == FILES and self.plan.source == FROM_BACKUP:
@@ -263,10 +274,29 @@ class CutOver:
     def _start(self) -> None:
         self._owners.start()
 
-    def _start_again(self) -> None:
-        """Those that do not run, whichever they are."""
+    def _start_again(self, store: str) -> None:
+        """Those that do not run, whichever they are; on files only once what the stop has torn is mended."""
+        if store == FILES:
+            self._mend_before_start()
         wanted = replace(self.plan.processes, state="started", window_seconds=0, drop_stored=[self.plan.flag])
         pm2_states.carry_out(wanted)
+
+    def _mend_before_start(self) -> None:
+        """Raises where creds.json is torn and stays so. Whatever else is wrong with the files, the app was up on it."""
+        torn_before: dict[str, dict[Key, str]] = {}
+        try:
+            # Looked at twice: an owner that the failed stop has left running may be writing one.
+            for pause in (0, _STILL):
+                time.sleep(pause)
+                listings = Rest(self.plan.settings, self.plan.companies, ()).look()
+                torn_before = self._torn(listings)
+                if not any(torn_before.values()):
+                    return
+            self._mend_torn(listings)
+        except Exception as error:
+            if any(CREDS in files for files in torn_before.values()):
+                raise
+            self.outcome.warnings += [str(problem) for problem in problems_of(error)]
 
     def _healthy(self) -> None:
         """The app answers on its store; then it is watched until it has been up for a while."""

@@ -11,39 +11,13 @@ from typing import Any
 import pytest
 from ansible.module_utils.baileys_auth.database import Database
 from ansible.module_utils.baileys_auth.manifest import ManifestStore
-from ansible.module_utils.baileys_auth.names import Names
-from ansible.module_utils.baileys_auth.transfer import Settings
-from ansible.module_utils.cutover.journal import Journal
-from ansible.module_utils.cutover.rest import Rest
-from ansible.module_utils.cutover.run import AS_THEY_ARE, BEST, CutOver, Plan
-from ansible.module_utils.node_host.pm2_states import Wanted
+from ansible.module_utils.cutover.run import AS_THEY_ARE, BEST, CutOver
 from ansible.module_utils.node_host.problems import HostError
-from bot_host import COMPANY, FLAG, BotHost, codes
+from bot_host import COMPANY, BotHost, codes
+from cut_overs import NOBODY, cut_over
 from postgresql_server import TestDatabase
 
 OTHERS = ["100001", "962303"]  # one is copied before it, one behind it
-NOBODY = "postgresql://nobody@127.0.0.1:1/none"
-
-
-def cut_over(host: BotHost, to: str, source: str, **more: Any) -> CutOver:
-    """At rest on the other store, about to copy. There is no pm2: these processes are never looked for."""
-    options = {"accept_key_loss": more.pop("accept_key_loss", False)}
-    conninfo = more.pop("conninfo", host.conninfo)
-    flag_store = "files" if to == "database" else "database"
-    names, folders = Names(), (host.sessions, host.state_dir, host.backups)
-    settings = Settings(*folders, host.name, flag_store, names, time.time(), **options)
-    cut = CutOver(
-        Plan(
-            to=to, source=source, companies=host.company_ids, settings=settings, conninfo=conninfo, schema="public",
-            env_file=str(host.env_file), flag=FLAG, processes=Wanted(["app"]), log_files=[], uptime_seconds=0,
-            health_url=None, health_timeout=0, **more,
-        ),
-        Journal(host.state_dir),
-        "a1",
-    )  # fmt: skip
-    cut._at_rest = Rest(settings, host.company_ids, [])
-    cut._listings = cut._at_rest.look()
-    return cut
 
 
 def step(cut: CutOver) -> None:

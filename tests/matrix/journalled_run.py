@@ -1,8 +1,9 @@
 """Runs a module as Ansible does on a target; at one step of the journal it dies, and its host with it, or it waits.
 
-Standard input: {"arguments", "pm2_home", "point": null or {"step", "moment": "begins" or "ends", "to", "wait"}}.
-`begins`: the step is in the journal, and nothing of it is done; `ends`: all of it is done, and not in the journal.
-`wait`: a path; `<path>.reached` is made there, and the run goes on once `<path>.go` is there.
+Standard input: {"arguments", "pm2_home", "point": null or {"step", "moment", "to", "wait", "alone"}}.
+`moment`: `begins`, the step is in the journal, and nothing of it is done; or `ends`, all of it is done, and not in the
+journal. `alone`: its host lives on. `wait`: a path; `<path>.reached` is made there, and the run goes on once `<path>.go`
+is there.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ def stop_here() -> None:
         while not Path(f"{point['wait']}.go").exists():
             time.sleep(0.01)
         return
-    kill_everything(Path(given["pm2_home"]))
+    if not point.get("alone"):
+        kill_everything(Path(given["pm2_home"]))
     os.kill(module_pid, signal.SIGKILL)
     os.kill(os.getpid(), signal.SIGKILL)
 

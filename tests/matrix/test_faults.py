@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
-from host import CONTACT, Answer, Host
+from host import CONTACT, MODULE, Answer, Host
 from proxy import Proxy
 
 AS_BEFORE = "the app was started again on the {}, as before; the flag was not switched"
@@ -124,6 +124,25 @@ def test_database_down_before_the_way_back(host: Host, network: Proxy) -> None:
         answer = host.cut_over("files")
     assert answer is not None
     assert [problem["code"] for problem in answer["problems"]] == ["database_unreachable"]
+
+
+@pytest.mark.parametrize("then", ["the database is down", "it is held"])
+def test_run_that_goes_no_further_after_one_was_killed(host: Host, network: Proxy, then: str) -> None:
+    """The one before had stopped the bot, which is up again although nothing is cut over."""
+    on(host, "files")
+    host.cut_over("database", point={"to": "database", "step": "copy", "moment": "begins", "alone": True})
+    with pytest.raises(AssertionError, match="the bot does not come up"):
+        host.wait_well(1)
+    if then == "it is held":
+        answer = host.module(MODULE, {**host.arguments["database"], "hold": True})
+        assert answer is not None
+        assert answer.get("held"), answer
+    else:
+        network.down()
+        answer = host.module(MODULE, host.arguments["database"])
+        assert answer is not None
+        assert [problem["code"] for problem in answer["problems"]] == ["database_unreachable"]
+    host.is_whole("files")
 
 
 @pytest.mark.parametrize(("to", "before"), [("database", "files"), ("files", "database")])
