@@ -79,7 +79,7 @@ def never_failing(heard: Callable[..., None]) -> Callable[..., None]:
         except Exception as error:
             self.broken = True
             said = mask(f"{type(error).__name__}: {error}")
-            self._display.warning(f"There is no report of this run, which goes on all the same. {said}")
+            self._display.warning(f"There is no report of this run. {said}")
 
     return safe
 

@@ -22,6 +22,7 @@ from .problems import HostError, Problem
 URL_VARIABLE = "SUPABASE_URL"
 # The first that is set, as apps are used to name it.
 KEY_VARIABLES = ("SUPABASE_KEY", "SUPABASE_SERVICE_ROLE_KEY", "SUPABASE_SERVICE_KEY", "SUPABASE_ANON_KEY")
+_SHORTEST_KEY = 20  # characters: sb_secret_ and what follows it
 _PATH = "/rest/v1"
 _LIMIT = 1 << 26  # bytes of an answer
 
@@ -127,6 +128,8 @@ def from_environment(variables: Mapping[str, str], schema: str = "public") -> Po
     key = variables[name].strip()
     if not key.isascii() or not key.isprintable() or " " in key:
         raise PostgrestError(Problem("rest_key", f".env: {name}", "it holds characters that no key has", _WRONG_KEY))
+    if len(key) < _SHORTEST_KEY:
+        raise PostgrestError(Problem("rest_key", f".env: {name}", "it is too short for a key", _WRONG_KEY))
     return Postgrest(url, key, schema)
 
 

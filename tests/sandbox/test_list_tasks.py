@@ -19,13 +19,7 @@ preflight : Start of the runbook
 preflight : Look at the variables of every role
 preflight : Stop here when a variable is missing or wrong
 preflight : Look at the lock, and at the run that holds it
-preflight : Look at node and npm
-preflight : Look at the app folder
-preflight : Look at space, inodes and filesystems
-preflight : Look at the commit and at changed tracked files
-preflight : Look for the branch at the remote
-preflight : Read the settings of the app
-preflight : Look at the flag in .env
+preflight : Look at the app - its tools, its code and the remote's, the disk, its settings
 preflight : Look at the processes
 preflight : Look at the database
 preflight : Look at the login

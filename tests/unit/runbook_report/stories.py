@@ -68,7 +68,7 @@ class Teller:
 
     def until_backup(self, host: str = "sandbox") -> Teller:
         self.step("Start of the runbook", "login of company 962302, app /opt/ai-admin", "unchanged", host)
-        self.task("Look at the app folder", 2.0, host=host)
+        self.task("Look at the processes", 2.0, host=host)
         self.step("Preflight passed", "ready: company 962302 is on files (337 files, 0 rows)", "unchanged", host)
         self.task("Install its dependencies there", 6.0, CHANGED, host=host).step(
             "Newest code ready", "a → b", host=host
@@ -110,7 +110,7 @@ def deployed(host: str = "sandbox") -> Teller:
 def failed_install(host: str = "sandbox", *others: str) -> Teller:
     told = Teller(host, *others)
     told.step("Start of the runbook", "login of company 962302", "unchanged", host)
-    told.task("Look at the app folder", 2.0, host=host).step("Preflight passed", "ready", "unchanged", host)
+    told.task("Look at the processes", 2.0, host=host).step("Preflight passed", "ready", "unchanged", host)
     told.fails("Install its dependencies there", 5.0, host, msg="npm error code ETARGET\nnpm error notarget pg@0.0.0")
     told.hand_over(
         host,

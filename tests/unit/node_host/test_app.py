@@ -1,0 +1,141 @@
+"""What app_info sees of an app: on real repositories, real folders and the machine's own git and npm."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.module_utils.node_host import app
+
+PHONE = "79686484488"
+FLAG = "USE_DATABASE_AUTH_STATE"
+Look = Callable[..., dict[str, Any]]
+
+
+def git(folder: Path, *arguments: str) -> str:
+    who = ["-c", "user.name=Test", "-c", "user.email=test@example.org"]
+    return subprocess.run(
+        ["git", "-C", folder, *who, *arguments], check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """An app at its first commit, whose remote is one ahead."""
+    remote, folder = tmp_path / "remote", tmp_path / "app"
+    remote.mkdir()
+    git(remote, "init", "--quiet", "--initial-branch=main")
+    (remote / "package.json").write_text("{}")
+    (remote / "a b.js").write_text("1")
+    git(remote, "add", ".")
+    git(remote, "commit", "--quiet", "--message=first")
+    git(tmp_path, "clone", "--quiet", str(remote), str(folder))
+    git(remote, "commit", "--quiet", "--allow-empty", "--message=second")
+    (folder / ".env").write_text(f"OTHER=secret\n{FLAG}=true\n")
+    (folder / "baileys_sessions" / "company_1").mkdir(parents=True)
+    (folder / "baileys_sessions" / "company_1" / f"session-{PHONE}.0.json").write_text("{}")
+    return folder
+
+
+@pytest.fixture
+def look(place: Path) -> Look:
+    def look(*, remote: str | None = None, branch: str = "main", sessions_dir: Path | None = None) -> dict[str, Any]:
+        return app.look(place, sessions_dir or place / "baileys_sessions", place / ".env", FLAG, remote, branch)
+
+    return look
+
+
+def test_everything_of_an_app_in_order(place: Path, look: Look) -> None:
+    seen = look(remote="origin")
+    first, second = git(place, "rev-parse", "HEAD"), git(place.with_name("remote"), "rev-parse", "HEAD")
+    assert seen["code"] == {"commit": first, "branch": "main", "changed": [], "secrets": [], "error": None}
+    assert seen["remote"] == {"commit": second, "has_branch": True, "error": None}
+    assert seen["node"]["version"].split(".")[0].isdigit()
+    assert (seen["present"], seen["has_dependencies"], seen["flag"], seen["problems"]) == (True, False, "true", [])
+    space = subprocess.run(
+        ["df", "--block-size=1M", "--output=target,itotal", place], check=True, capture_output=True, text=True
+    )
+    mount, inodes = space.stdout.splitlines()[1].rsplit(maxsplit=1)
+    assert [(disk["mount"], disk["inodes"]) for disk in seen["disks"]] == [(mount, int(inodes))] * 2
+    assert all(disk["free_mb"] > 0 for disk in seen["disks"])
+
+
+def test_looking_writes_nothing(place: Path, look: Look) -> None:
+    index = place / ".git/index"
+    (place / "package.json").touch()  # what makes `git status` refresh its index
+    before = index.read_bytes(), index.stat().st_mtime_ns
+    look()
+    assert (index.read_bytes(), index.stat().st_mtime_ns) == before
+
+
+def test_changed_files_are_named_whatever_their_names(place: Path, look: Look) -> None:
+    (place / "a b.js").write_text("2")
+    git(place, "mv", "package.json", f"lid-{PHONE}.json")
+    changed = look()["code"]["changed"]
+    assert sorted(changed) == ["a b.js", "lid-7968***4488.json"]
+
+
+@pytest.mark.parametrize("tracked", [[".env"], ["baileys_sessions"], [".env", "baileys_sessions"]])
+def test_secrets_that_git_tracks(place: Path, look: Look, tracked: list[str]) -> None:
+    assert look()["code"]["secrets"] == []
+    git(place, "add", "--force", "--", *tracked)
+    said = {".env": ".env", "baileys_sessions": "1 files of the login"}
+    assert look()["code"]["secrets"] == [said[each] for each in tracked]
+    # A folder elsewhere is no business of this repository.
+    assert look(sessions_dir=place.with_name("elsewhere"))["code"]["secrets"] == [".env"] * (".env" in tracked)
+
+
+def test_remotes_that_do_not_give_it(look: Look) -> None:
+    assert look(remote="origin", branch="no/such")["remote"] == {"commit": None, "has_branch": False, "error": ""}
+    gone = look(remote="nowhere")["remote"]
+    assert (gone["commit"], gone["has_branch"]) == (None, True)
+    assert gone["error"]
+
+
+def test_what_is_no_app(tmp_path: Path) -> None:
+    seen = app.look(tmp_path / "none", tmp_path / "none/sessions", tmp_path / "none/.env", FLAG, None, "main")
+    assert (seen["present"], seen["disks"], seen["node"], seen["remote"]) == (False, [], None, None)
+    assert "none" in seen["code"]["error"]
+    assert [problem["code"] for problem in seen["problems"]] == ["env_unreadable"]
+
+
+def test_tools_that_are_missing(look: Look, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    seen = look(remote="origin")
+    assert seen["code"]["error"] == "git: No such file or directory"
+    assert seen["node"] == {"version": None, "error": "npm: No such file or directory"}
+
+
+def test_what_does_not_answer_is_given_up() -> None:
+    returned, _output, error = app.Command("sleep", "30", timeout=0.1).done()
+    assert (returned, error) == (None, "no answer within 0.1 s")
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("SUPABASE_URL=abc.supabase.co\nSUPABASE_KEY=sb_secret_abcdefghijklmnop\n", "rest_url"),
+        ("SUPABASE_URL=https://abc.supabase.co\nSUPABASE_KEY=short\n", "rest_key"),
+        ("SUPABASE_URL=https://abc.supabase.co\n", "rest_half_set"),
+    ],
+)
+def test_settings_that_the_bot_cannot_connect_with(place: Path, look: Look, text: str, code: str) -> None:
+    (place / ".env").write_text(f"{FLAG}=false\n{text}")
+    seen = look()
+    assert ([problem["code"] for problem in seen["problems"]], seen["flag"]) == ([code], "false")
+
+
+def test_no_value_but_a_switch_is_shown(place: Path, look: Look) -> None:
+    (place / ".env").write_text(f"{FLAG}=postgresql://u:p@h/d\n")
+    assert look()["flag"] == "<hidden>"
+
+
+def test_disk_of_a_mount_with_a_blank_in_its_name(tmp_path: Path) -> None:
+    folder = tmp_path / "my app"
+    folder.mkdir()
+    escaped = str(folder).replace(" ", "\\040")
+    mounts = f"1 0 8:1 / / rw - ext4 /dev/a rw\n2 1 8:1 /x {escaped} rw - ext4 /dev/a rw\n"
+    assert [disk["mount"] for disk in app.disks([folder, tmp_path], mounts)] == [str(folder), "/"]
