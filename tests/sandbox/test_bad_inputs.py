@@ -1,11 +1,13 @@
-"""What stops a deploy: each on a host of its own, with a message of its own, and nothing changed.
+"""What stops a deploy: a finding of its own for each bad input, and nothing changed.
 
-The hosts are copies of the sandbox's app with one thing wrong, deployed to by one run; they share database and pm2.
+The hosts are copies of the sandbox's app with something wrong, deployed to by one run; they share database and pm2.
+What does not get in each other's way is wrong with one host at once: each task costs its time on each host.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,9 +22,8 @@ Variables = dict[str, Any]
 
 @dataclass(frozen=True)
 class BadInput:
-    """One thing wrong with a host: what is done to its files, its variables, and words that the message must have."""
+    """One thing wrong with a host: what is done to its files, its variables, and words that its finding must have."""
 
-    name: str
     said: list[str]
     harm: Callable[[Sandbox], None] = lambda _host: None
     variables: Callable[[Sandbox], Variables] = lambda _sandbox: {}
@@ -44,6 +45,10 @@ def local_fix(host: Sandbox) -> None:
     (host.app / "src" / "worker.js").write_text("// mine\n")
 
 
+def settings_in_git(host: Sandbox) -> None:
+    host.git("add", "--force", ".env")
+
+
 def second_company(host: Sandbox) -> None:
     folder = host.company.with_name("company_555111")
     folder.mkdir()
@@ -61,48 +66,58 @@ def nobody_listens(sandbox: Sandbox) -> Variables:
     return {"database_url": urlunsplit(url._replace(netloc=f"{url.netloc.rsplit(':', 1)[0]}:1"))}
 
 
-def everything(host: Sandbox) -> None:
-    local_fix(host)
-    (host.company / "notes.txt").write_text("x")
-
-
-STRANGER = [{"name": "no-such-worker"}]
-
-BAD_INPUTS = [
-    BadInput("company_without_folder", ["company_100500"], variables=given(company_ids=[COMPANY, "100500"])),
-    BadInput("company_as_number", ["in quotes"], variables=given(company_ids=[int(COMPANY)])),
-    BadInput("creds_missing", ["creds.json"], no_creds),
-    BadInput("creds_empty", ["creds.json"], login_file("creds.json", "")),
-    BadInput("creds_torn", ["creds.json"], login_file("creds.json", '{"noiseKey":{"private":{"type"')),
-    BadInput("key_file_no_json", ["pre-key-77.json"], login_file("pre-key-77.json", "nonsense")),
-    BadInput("unknown_file", ["notes.txt"], login_file("notes.txt", "x")),
-    BadInput("database_down", ["database"], variables=nobody_listens),
-    BadInput("wrong_password", ["password"], variables=wrong_password),
-    BadInput("table_missing", ["whatsapp_auth"], variables=given(auth_state_manage_schema=False)),
-    BadInput("unknown_process", ["no-such-worker"], variables=given(cutover_processes=STRANGER)),
-    BadInput("branch_missing", ["no/such-branch"], variables=given(release_branch="no/such-branch")),
-    BadInput("changed_tracked_file", ["src/worker.js", "release_local_changes"], local_fix),
-    BadInput("second_company", ["company_555111", "auth_state_excluded_companies"], second_company),
-]
-# Nothing of these is ever carried out, or taken for a path.
-HOSTILE = ["../../etc", "962302\n555111", '962302"', "962302'; DROP TABLE whatsapp_auth; --", "$(touch carried-out)"]
-BAD_INPUTS += [
-    BadInput(f"hostile_company_{number}", ["each is digits only"], variables=given(company_ids=[COMPANY, text]))
-    for number, text in enumerate(HOSTILE)
-]
-# All findings at once, not the first one alone.
-SEVERAL = BadInput(
-    "several",
-    ["no/such-branch", "no-such-worker", "MiB are free", "src/worker.js", "notes.txt"],
-    everything,
-    given(release_branch="no/such-branch", cutover_processes=STRANGER, preflight_free_mb=10**9),
-)
+BAD_INPUTS = {
+    "company without folder": BadInput(
+        ["company_100500", "no such folder", "Check the company id"], variables=given(company_ids=[COMPANY, "100500"])
+    ),
+    "creds missing": BadInput(["no creds.json", f"company_{COMPANY}", "Restore"], no_creds),
+    "creds empty": BadInput([f"company_{COMPANY}/creds.json", "Restore"], login_file("creds.json", "")),
+    "creds torn": BadInput(
+        [f"company_{COMPANY}/creds.json", "no JSON", "Restore"],
+        login_file("creds.json", '{"noiseKey":{"private":{"type"'),
+    ),
+    "key file that is no JSON": BadInput(
+        [f"company_{COMPANY}/pre-key-77.json", "no JSON", "Restore"], login_file("pre-key-77.json", "nonsense")
+    ),
+    "unknown file": BadInput(
+        ["no Baileys key: notes.txt", f"company_{COMPANY}", "Move them out"], login_file("notes.txt", "x")
+    ),
+    "database down": BadInput(["the database", "Connection refused", "Start it"], variables=nobody_listens),
+    "wrong password": BadInput(["the database", "Correct the password in database_url"], variables=wrong_password),
+    "table missing": BadInput(
+        ["whatsapp_auth", "schema public", "Apply the SQL migration"], variables=given(auth_state_manage_schema=False)
+    ),
+    "unknown process": BadInput(
+        ["process no-such-worker", "Correct the name"], variables=given(cutover_processes=[{"name": "no-such-worker"}])
+    ),
+    "branch missing": BadInput(
+        ["no branch no/such-branch", "origin", "release_branch"],
+        variables=given(release_branch="no/such-branch"),
+    ),
+    "changed tracked file": BadInput(["src/worker.js", "release_local_changes=patch"], local_fix),
+    "settings in git": BadInput(["Tracked by git: .env.", "rm -r --cached", ".gitignore"], settings_in_git),
+    "second company": BadInput(["company_555111", "auth_state_excluded_companies"], second_company),
+    "full disk": BadInput(["MiB are free", "Make room"], variables=given(preflight_free_mb=10**9)),
+}
+# Each host with what is wrong with it; between them each bad input is there, and one alone is enough.
+HOSTS = {
+    "no_creds": ["creds missing", "database down", "unknown process", "branch missing"],
+    "empty_creds": ["creds empty", "wrong password", "changed tracked file", "settings in git"],
+    "torn_creds": ["creds torn", "table missing", "full disk"],
+    "torn_key": ["key file that is no JSON", "company without folder"],
+    "stranger": ["unknown file", "second company"],
+}
 # Without the right variables nothing else can be looked at; these too come all at once.
-VARIABLES = BadInput(
-    "variables",
-    ["company_ids", "release_local_changes", "auth_state_backup_keep"],
-    variables=given(company_ids=["../etc"], release_local_changes="maybe", auth_state_backup_keep="many"),
-)
+# Nothing hostile is ever carried out, or taken for a path. Each of them alone: tests/unit/test_preflight_variables.py
+HOSTILE = ["../../etc", "962302\n555111", '962302"', "962302'; DROP TABLE whatsapp_auth; --", "$(touch carried-out)"]
+BAD_VARIABLES = {
+    "company_as_number": BadInput(["in quotes"], variables=given(company_ids=[int(COMPANY)])),
+    "hostile_companies": BadInput(["each is digits only"], variables=given(company_ids=[COMPANY, *HOSTILE])),
+    "several_variables": BadInput(
+        ["company_ids", "release_local_changes", "auth_state_backup_keep"],
+        variables=given(company_ids=["../etc"], release_local_changes="maybe", auth_state_backup_keep="many"),
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -118,15 +133,19 @@ class Fleet:
 def fleet(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Fleet:
     root = tmp_path_factory.mktemp("hosts")
     hosts: dict[str, Variables] = {}
-    for bad in (*BAD_INPUTS, SEVERAL, VARIABLES):
-        host = Sandbox(root / bad.name)
+    wrong = {name: [BAD_INPUTS[each] for each in inputs] for name, inputs in HOSTS.items()}
+    for name, inputs in (wrong | {name: [bad] for name, bad in BAD_VARIABLES.items()}).items():
+        host = Sandbox(root / name)
         host.root.mkdir()
         shutil.copytree(sandbox.app, host.app, ignore=shutil.ignore_patterns("node_modules"), symlinks=True)
         (host.app / "node_modules").mkdir()
-        bad.harm(host)
+        for bad in inputs:
+            bad.harm(host)
         local = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
         # psycopg as the controller's Python has it: that every host gets its own is another test's business.
-        hosts[bad.name] = {**local, "app_dir": str(host.app), "psycopg_source": "auto", **bad.variables(sandbox)}
+        hosts[name] = {**local, "app_dir": str(host.app), "psycopg_source": "auto"}
+        for bad in inputs:
+            hosts[name] |= bad.variables(sandbox)
     inventory = root / "hosts.json"
     inventory.write_text(json.dumps({"whatsapp": {"hosts": hosts}}))
 
@@ -142,31 +161,45 @@ def fleet(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Fleet:
     return Fleet(run, before, seen())
 
 
-@pytest.mark.parametrize("bad", BAD_INPUTS, ids=lambda bad: bad.name)
-def test_one_clear_message(fleet: Fleet, bad: BadInput) -> None:
-    message = fleet.run.message(bad.name)
-    one_finding = "Nothing was changed. 1 thing has to be put right first"
-    assert one_finding in message or f"Nothing was changed. The variables of {bad.name} are not complete" in message
-    for words in bad.said:
-        assert words in message
+def findings(message: str) -> list[str]:
+    """Each with its number, where it is and what to do about it."""
+    found = re.split(r" (?=\d+\. )", message)[1:]
+    assert [each.split(". ")[0] for each in found] == [str(number) for number in range(1, len(found) + 1)]
+    assert all(re.search(r" where: .+ do: .+", each) for each in found), found
+    return found
 
 
-def test_everything_wrong_is_said_at_once(fleet: Fleet) -> None:
-    message = fleet.run.message(SEVERAL.name)
-    assert "Nothing was changed. 5 things have to be put right first" in message
-    for words in SEVERAL.said:
-        assert words in message
+@pytest.mark.parametrize(("host", "name"), [(host, name) for host, inputs in HOSTS.items() for name in inputs])
+def test_one_finding_of_its_own(fleet: Fleet, host: str, name: str) -> None:
+    """It names the host, the place and the remedy."""
+    told = [each for each in findings(fleet.run.message(host)) if all(word in each for word in BAD_INPUTS[name].said)]
+    assert len(told) == 1, fleet.run.message(host)
+    assert f" where: {host}: " in told[0]
 
 
-def test_wrong_variables_are_said_at_once(fleet: Fleet) -> None:
-    message = fleet.run.message(VARIABLES.name)
-    assert "Nothing was changed" in message
-    for words in VARIABLES.said:
+@pytest.mark.parametrize("host", HOSTS)
+def test_all_at_once_and_nothing_else(fleet: Fleet, host: str) -> None:
+    count = len(HOSTS[host])
+    things = "1 thing has" if count == 1 else f"{count} things have"
+    message = fleet.run.message(host)
+    assert f"Nothing was changed. {things} to be put right first" in message
+    assert len(findings(message)) == count, message
+
+
+def test_each_is_wrong_with_a_host() -> None:
+    assert sorted(name for inputs in HOSTS.values() for name in inputs) == sorted(BAD_INPUTS)
+
+
+@pytest.mark.parametrize("host", BAD_VARIABLES)
+def test_wrong_variables_are_said_at_once(fleet: Fleet, host: str) -> None:
+    message = fleet.run.message(host)
+    assert f"Nothing was changed. The variables of {host} are not complete" in message
+    for words in BAD_VARIABLES[host].said:
         assert words in message
 
 
 def test_every_host_failed_and_nothing_changed(fleet: Fleet) -> None:
     assert fleet.run.rc != 0
-    for bad in (*BAD_INPUTS, SEVERAL, VARIABLES):
-        assert fleet.run.recap(bad.name)["failed"] == 1
+    for host in (*HOSTS, *BAD_VARIABLES):
+        assert fleet.run.recap(host)["failed"] == 1
     assert fleet.after == fleet.before
