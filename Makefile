@@ -45,13 +45,14 @@ clean: setup ## Stop what the sandbox runs and remove it
 	ansible-playbook playbooks/sandbox_clean.yml
 
 .PHONY: test test-all test-fast
-test: setup ## Lint, unit, integration, the playbooks on a sandbox, and over SSH in containers: two at a time
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-sandbox lint test-unit test-integration test-scenarios
+test: setup ## Lint, unit, integration, the playbooks on a sandbox, over SSH in containers, and killed: two at a time
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target \
+	  test-sandbox lint test-unit test-integration test-matrix test-scenarios
 
 test-all: test ## The same, days, fleet, the whole matrix, every scenario in containers, the README on a bare machine
 	@$(MAKE) --no-print-directory test-load
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target --keep-going MATRIX=all EXAMPLES=default \
-	  test-matrix test-unit test-kills test-days test-fleet $(LONG_SCENARIOS) test-fresh
+	  test-crashes test-faults test-unit test-kills test-days test-fleet $(LONG_SCENARIOS) test-fresh
 
 test-fast: lint test-unit test-integration ## Without sandbox and containers
 
@@ -101,8 +102,17 @@ test-fleet: setup ## Three hosts with one database
 	$(PYTEST) tests/fleet
 
 MATRIX = today
-test-matrix: setup ## Killed at every step, met by every fault; MATRIX=all: not only today's share
-	$(PYTEST) tests/matrix --ignore=tests/matrix/test_under_load.py --matrix=$(MATRIX)
+CRASHES = tests/matrix/test_crash_journal.py tests/matrix/test_crash_tasks.py
+FAULTS = tests/matrix/test_faults.py tests/matrix/test_faults_deploy.py
+.PHONY: test-crashes test-faults
+test-matrix: setup ## Today's share of both of these
+	$(PYTEST) $(CRASHES) $(FAULTS) --matrix=$(MATRIX)
+
+test-crashes: setup ## Controller and host killed at every step; MATRIX=all: not only today's share
+	$(PYTEST) $(CRASHES) --matrix=$(MATRIX)
+
+test-faults: setup ## Met by every fault on the way; MATRIX=all: not only today's share
+	$(PYTEST) $(FAULTS) --matrix=$(MATRIX)
 
 # Alone, as the contacts ask for the cores that the playbooks leave.
 test-load: setup ## Deployed, rolled back and deployed again while contacts write to the bot

@@ -2,8 +2,8 @@
 
 Standard input: {"arguments", "pm2_home", "point": null or {"step", "moment", "to", "wait", "alone"}}.
 `moment`: `begins`, the step is in the journal, and nothing of it is done; or `ends`, all of it is done, and not in the
-journal. `alone`: its host lives on. `wait`: a path; `<path>.reached` is made there, and the run goes on once `<path>.go`
-is there.
+journal. `alone`: its host lives on. `wait`: a path; `<path>.reached` is made there, and the run goes on once there is
+`<path>.go`.
 """
 
 from __future__ import annotations

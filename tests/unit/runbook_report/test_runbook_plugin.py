@@ -127,9 +127,7 @@ def test_what_it_cannot_follow_is_said_once() -> None:
     plugin = module.CallbackModule(display=Display())
     for _ in range(3):
         plugin.v2_playbook_on_stats(None)
-    assert [text.partition(".")[0] for text in Display.said] == [
-        "There is no report of this run"
-    ]
+    assert [text.partition(".")[0] for text in Display.said] == ["There is no report of this run"]
 
 
 def test_values_of_extra_variables_are_not_shown(player: Player) -> None:
