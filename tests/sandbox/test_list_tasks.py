@@ -109,7 +109,10 @@ monitor : Keep the job in the controller's crontab
 monitor : Monitor scheduled
 {SUMMARY}"""
 
-ROLLBACK = f"""{PREFLIGHT}\
+ROLLBACK = f"""
+[always]
+Leave it at that when no host has to go back
+{PREFLIGHT.split("[always]", 1)[1].lstrip()}\
 [cutover]
 {TAKE}\
 cutover : Stop, copy what changed and verify it, put the new code in place, set the flag, start
