@@ -38,21 +38,24 @@ def carry_out(instance: AnsibleModule) -> Answer:
         return _foretell(plan)
     recovered = recover(journal, plan)
     try:
+        _mend_release(recovered)
         prepare.ask_database(plan)
         plan, rehearsal = prepare.rehearse(instance.params, plan)
     except Exception as error:
-        raise HostError(*_up_again(recovered, plan, journal), *problems_of(error)) from error
+        if recovered is None:
+            raise
+        return _goes_no_further(recovered, plan, journal, problems_of(error))
     rehearsal["warnings"] += cleanup_jobs(plan.settings.sessions_dir)
     if instance.params["hold"]:
-        if problems := _up_again(recovered, plan, journal):
-            raise HostError(*problems)
-        return {"changed": False, "held": True, "steps": [], "store": plan.settings.flag_store, **rehearsal}
+        held = {"changed": False, "held": True, "steps": [], "store": plan.settings.flag_store, **rehearsal}
+        return held if recovered is None else _held_again(held, _goes_no_further(recovered, plan, journal, []))
     run_id = secrets.token_hex(6)
     begun = _facts(plan)
 
     def work() -> Answer:
         try:
             with _alone(plan.settings.state_dir):
+                _end(recovered, journal)
                 journal.begin(run_id, begun)
                 return _run(plan, journal, run_id)
         except BlockingIOError:
@@ -70,32 +73,54 @@ def carry_out(instance: AnsibleModule) -> Answer:
 
 
 def recover(journal: Journal, plan: Plan) -> dict[str, Any] | None:
-    """Bring a run that was killed to an end, on the side that the flag names; what it was, or None.
+    """The run that was killed, on the side that the flag names; None when there is none.
 
-    Its owners may be down: the run that follows starts them. Raises HostError when it still goes on.
+    Its owners may be down, and it has no end: either the run that follows starts them, or `_goes_no_further`.
+    Raises HostError when it still goes on.
     """
     run = journal.unfinished()
     if run is None:
         return None
     if run.alive():
         raise HostError(journal.under_way())
+    facts = run.plan.get("release") if "release" in (run.doing, *run.steps) else None
     store = plan.settings.flag_store
-    release = _release(run.plan.get("release"))
-    if release is not None and "release" in (run.doing, *run.steps):
+    told = {"run": run.id, "begun_at": run.begun_at, "to": run.plan["to"], "doing": run.doing, "store": store}
+    return {**told, "release": facts}
+
+
+def _mend_release(recovered: dict[str, Any] | None) -> None:
+    """The code is one commit, whole, or the other, whatever the killed run was doing with it."""
+    release = _release(recovered.pop("release")) if recovered is not None else None
+    if release is not None:
         release.mend()
-    journal.write(run.id, "end", outcome="recovered", store=store, answer={})
-    return {"run": run.id, "begun_at": run.begun_at, "to": run.plan["to"], "doing": run.doing, "store": store}
 
 
-def _up_again(recovered: dict[str, Any] | None, plan: Plan, journal: Journal) -> list[Problem]:
-    """Who goes no further leaves the app up: the run that was killed may have stopped it. What keeps it down."""
-    if recovered is None:
-        return []
+def _end(recovered: dict[str, Any] | None, journal: Journal) -> None:
+    if recovered is not None:
+        journal.write(recovered["run"], "end", outcome="recovered", store=recovered["store"], answer={})
+
+
+def _goes_no_further(recovered: dict[str, Any], plan: Plan, journal: Journal, problems: list[Problem]) -> Answer:
+    """Whoever goes no further leaves the app up: the run that was killed may have stopped it."""
+    cut = CutOver(plan, journal, recovered["run"])
+    answer: Answer = {"changed": True, "recovered": recovered, "broken": False}
     try:
-        CutOver(plan, journal, recovered["run"]).start_as_is()
+        with _alone(plan.settings.state_dir):
+            answer["reverted"] = cut.start_as_is()
+            _end(recovered, journal)
+    except BlockingIOError:
+        problems = [journal.under_way(), *problems]
     except Exception as error:
-        return problems_of(error)
-    return []
+        problems = [*problems_of(error), *problems]
+        answer |= {"broken": True, "reverted": "a run was killed, and the app could not be started again"}
+    if problems:
+        answer |= {"failed": True, "problems": [each.as_dict() for each in problems]}
+    return {**answer, "warnings": cut.outcome.warnings}
+
+
+def _held_again(held: Answer, answer: Answer) -> Answer:
+    return answer if answer.get("failed") else {**held, **answer, "warnings": [*held["warnings"], *answer["warnings"]]}
 
 
 def _run(plan: Plan, journal: Journal, run_id: str) -> Answer:

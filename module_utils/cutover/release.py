@@ -79,7 +79,8 @@ class Release:
             staged = self.staging / "node_modules"
             self._swap(self._old, staged if staged.exists() else self._parked)
         if self.commit_after != self.commit_before:
-            self._git("merge", "--ff-only", "--quiet", self.commit_after)
+            # What git ignores is the host's own (a login, a .env), whatever a commit brings in its place.
+            self._git("merge", "--ff-only", "--no-overwrite-ignore", "--quiet", self.commit_after)
         facts = {name: str(value) if isinstance(value, Path) else value for name, value in vars(self).items()}
         replace_file(self.aside / _FACTS, [json.dumps(facts, indent=1).encode() + b"\n"])
 

@@ -37,6 +37,9 @@ _STILL = 0.2  # seconds: nothing takes as long to write one file
 _GONE = {"database_unreachable", "database_password", "database_tls", "database_error", "database_slow"}
 
 
+Torn = dict[str, dict[Key, str]]  # by company, the files that are no whole JSON
+
+
 @dataclass(frozen=True)
 class Plan:
     """One cut-over. `to`: the app's store afterwards; `source`: where the files of a way back come from."""
@@ -171,33 +174,41 @@ class CutOver:
 
     def _rest(self) -> None:
         if self.plan.to == FILES:
+            if not self._moves and self.plan.source != FROM_BACKUP:  # it runs on these already
+                self._mend_torn(self._torn(self._at_rest.look()))
             self._at_rest.prove()
             return
         self._listings = self._at_rest.look()
-        if self._moves and self._mend_torn(self._listings):
+        if self._moves and self._mend_torn(self._torn(self._listings)):
             self._listings = self._at_rest.look()
         self._at_rest.nobody_else(())
         # That the files are still is seen after the copy (on the way back the copy changes them itself).
 
-    def _mend_torn(self, listings: dict[str, Listing]) -> bool:
+    def _mend_torn(self, found: Torn) -> bool:
         """First of all: should a later step fail, the app starts on these files again. Whether there was any."""
-        if not any(self._torn(listings).values()):
+        if not any(found.values()):
             return False
         try:
             with deadline.within(self.plan.copy_timeout, _too_slow), self.database(needed=False) as database:
-                self._mend(database, listings)
+                self._mend(database, found)
         except Exception as error:
             if not codes_of(error) & _GONE:
                 raise
-            self._mend(None, Rest(self.plan.settings, self.plan.companies, ()).look())
+            self._mend(None, found)
         return True
 
-    def _torn(self, listings: dict[str, Listing]) -> dict[str, dict[Key, str]]:
+    def _mend(self, database: Database | None, found: Torn) -> None:
+        """Those of them that are torn still: a try before this one may have mended some."""
+        for company, files in found.items():
+            torn_now = self._torn(self._look(company))[company]
+            left = {key: name for key, name in files.items() if key in torn_now}
+            self.outcome.warnings += torn.mend(self.plan.settings, database, company, left) if left else []
+
+    def _torn(self, listings: dict[str, Listing]) -> Torn:
         return {company: torn.find(self.plan.settings, company, listing) for company, listing in listings.items()}
 
-    def _mend(self, database: Database | None, listings: dict[str, Listing]) -> None:
-        for company, files in self._torn(listings).items():
-            self.outcome.warnings += torn.mend(self.plan.settings, database, company, files) if files else []
+    def _look(self, company: str) -> dict[str, Listing]:
+        return Rest(self.plan.settings, [company], ()).look()
 
     def _copy(self) -> None:
         if self.plan.to == FILES and self.plan.source == FROM_BACKUP:
@@ -283,20 +294,28 @@ class CutOver:
 
     def _mend_before_start(self) -> None:
         """Raises where creds.json is torn and stays so. Whatever else is wrong with the files, the app was up on it."""
-        torn_before: dict[str, dict[Key, str]] = {}
-        try:
-            # Looked at twice: an owner that the failed stop has left running may be writing one.
-            for pause in (0, _STILL):
-                time.sleep(pause)
-                listings = Rest(self.plan.settings, self.plan.companies, ()).look()
-                torn_before = self._torn(listings)
-                if not any(torn_before.values()):
-                    return
-            self._mend_torn(listings)
-        except Exception as error:
-            if any(CREDS in files for files in torn_before.values()):
-                raise
-            self.outcome.warnings += [str(problem) for problem in problems_of(error)]
+        for company in self.plan.companies:
+            found: dict[Key, str] = {}
+            try:
+                found = self._torn_for_good(company)
+                self._mend_torn({company: found})
+            except Exception as error:
+                if CREDS in found:
+                    raise
+                self.outcome.warnings += [str(problem) for problem in problems_of(error)]
+
+    def _torn_for_good(self, company: str) -> dict[Key, str]:
+        """Looked at twice: an owner that the failed stop has left running may be writing one."""
+        first = self._look(company)
+        found = self._torn(first)[company]
+        if not found:
+            return {}
+        time.sleep(_STILL)
+        second = self._look(company)
+        before, now = first[company].signatures, second[company].signatures
+        return {
+            key: name for key, name in self._torn(second)[company].items() if key in found and before[key] == now[key]
+        }
 
     def _healthy(self) -> None:
         """The app answers on its store; then it is watched until it has been up for a while."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -33,22 +34,27 @@ class Command:
         try:
             self._process = subprocess.Popen(
                 words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True,
-                errors="replace", env={**os.environ, **_GIT},
+                errors="replace", env={**os.environ, **_GIT}, start_new_session=True,
             )  # fmt: skip
         except OSError as error:
             self._error = f"{words[0]}: {error.strerror}"
 
     def done(self) -> tuple[int | None, str, str]:
-        """(exit code, output, the last line of its errors); no code where it does not run at all, or does not end."""
+        """(exit code, output, the line of its errors that says why); no code where it does not run, or does not end."""
         if self._process is None:
             return None, "", self._error
         try:
             output, errors = self._process.communicate(timeout=self._timeout)
         except subprocess.TimeoutExpired:
-            self._process.kill()
+            os.killpg(self._process.pid, signal.SIGKILL)  # with git's ssh, which holds the pipes
             self._process.communicate()
             return None, "", f"no answer within {self._timeout:g} s"
-        return self._process.returncode, output, mask((errors.strip().splitlines() or [""])[-1])
+        lines = errors.strip().splitlines() or [""]
+        return (
+            self._process.returncode,
+            output,
+            mask(next((each for each in lines if each.startswith("fatal:")), lines[-1])),
+        )
 
 
 @dataclass(frozen=True)
@@ -77,7 +83,7 @@ def code(app_dir: Path, env_file: Path, sessions_dir: Path) -> Code:
         return Code(error=error)
     facts, changed = read_status(output)
     env = os.path.relpath(env_file, app_dir)
-    login = sum(name != env for name in names)
+    login = sum(name != env and "/company_" in f"/{name}" for name in names)
     return Code(
         commit=facts.get("branch.oid", ""),
         branch=facts.get("branch.head", ""),
@@ -117,7 +123,7 @@ def disks(paths: Iterable[Path], mounts: str) -> list[dict[str, Any]]:
     points = [_unescaped(line.split()[4]) for line in mounts.splitlines()]
     found = []
     for path in paths:
-        if not path.exists():
+        if not os.path.exists(path):  # also where this user may not look
             continue
         real, space = Path(os.path.realpath(path)), os.statvfs(path)
         found.append(
@@ -161,8 +167,8 @@ def look(
     found = code(app_dir, env_file, sessions_dir)
     value, problems = settings(env_file, flag)
     return {
-        "present": found.error is None or any((app_dir / name).exists() for name in _PARTS),
-        "has_dependencies": (app_dir / "node_modules").exists(),
+        "present": found.error is None or any(os.path.exists(app_dir / name) for name in _PARTS),
+        "has_dependencies": os.path.exists(app_dir / "node_modules"),
         "code": {**vars(found), "changed": list(found.changed), "secrets": list(found.secrets)},
         "disks": disks((app_dir, sessions_dir), Path("/proc/self/mountinfo").read_text()),
         "flag": value,

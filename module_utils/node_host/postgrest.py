@@ -21,7 +21,14 @@ from .problems import HostError, Problem
 
 URL_VARIABLE = "SUPABASE_URL"
 # The first that is set, as apps are used to name it.
-KEY_VARIABLES = ("SUPABASE_KEY", "SUPABASE_SERVICE_ROLE_KEY", "SUPABASE_SERVICE_KEY", "SUPABASE_ANON_KEY")
+KEY_VARIABLES = (
+    "SUPABASE_KEY",
+    "SUPABASE_SERVICE_ROLE_KEY",
+    "SUPABASE_SERVICE_KEY",
+    "SUPABASE_SECRET_KEY",
+    "SUPABASE_ANON_KEY",
+    "SUPABASE_PUBLISHABLE_KEY",
+)
 _SHORTEST_KEY = 20  # characters: sb_secret_ and what follows it
 _PATH = "/rest/v1"
 _LIMIT = 1 << 26  # bytes of an answer
@@ -115,7 +122,10 @@ def from_environment(variables: Mapping[str, str], schema: str = "public") -> Po
                 "Set both, or neither where the app connects in another way",
             )
         )
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # brackets of a placeholder
+        parts = urlsplit("")
     if parts.scheme not in ("http", "https") or not parts.hostname or any(char.isspace() for char in url):
         raise PostgrestError(
             Problem(

@@ -26,6 +26,7 @@ preflight : Look at the login
 preflight : Look at the backup
 preflight : Decide what this run has to do
 preflight : Look at what this rollback would lose
+preflight : Have the bot up again where a killed run has stopped it, though this one goes no further
 preflight : Hand what is wrong to the report
 preflight : Stop here when anything is wrong
 preflight : Preflight passed
@@ -62,7 +63,8 @@ release : Make the folders for staging, patches and what is kept aside
 release : Pull the newest commit of the branch, without checking it out
 release : See whether the way to it is a fast-forward
 release : Stop when this host has commits that the remote does not have
-release : See whether the lock file has changed
+release : See whether the lock file has changed, and whether the commit brings what is this host's own
+release : Stop when it brings a login or a .env of its own
 release : Lay out the commit beside the running app
 release : Install its dependencies there
 release : Newest code and dependencies ready
