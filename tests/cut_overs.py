@@ -20,7 +20,8 @@ def cut_over(host: BotHost, to: str, source: str, **more: Any) -> CutOver:
     """At rest on the other store, about to copy. There is no pm2: these processes are never looked for."""
     options = {"accept_key_loss": more.pop("accept_key_loss", False)}
     conninfo = more.pop("conninfo", host.conninfo)
-    flag_store = "files" if to == "database" else "database"
+    flag_store = more.pop("flag_store", "files" if to == "database" else "database")
+    looks = more.pop("looks", True)
     names, folders = Names(), (host.sessions, host.state_dir, host.backups)
     settings = Settings(*folders, host.name, flag_store, names, time.time(), **options)
     cut = CutOver(
@@ -33,5 +34,5 @@ def cut_over(host: BotHost, to: str, source: str, **more: Any) -> CutOver:
         "a1",
     )  # fmt: skip
     cut._at_rest = Rest(settings, host.company_ids, [])
-    cut._listings = cut._at_rest.look()
+    cut._listings = cut._at_rest.look() if looks else {}
     return cut

@@ -54,7 +54,7 @@ def connect(conninfo: str) -> Iterator[Any]:
                 "psycopg_missing",
                 "this host's Python",
                 "psycopg 3 cannot be imported, so the database cannot be reached",
-                "The psycopg step of deploy.yml installs it into <app>/.auth-state; or install python3-psycopg",
+                "deploy.yml (or repair.yml) brings it, check mode does not; or install python3-psycopg",
             )
         ) from None
     try:

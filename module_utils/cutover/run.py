@@ -141,7 +141,10 @@ class CutOver:
             (self._undo_release if name == "release" else do)()
             self.journal.note(self.run_id, "done", step=name, to=back.plan.to)
         self.outcome.store = back.plan.to
-        return f"what the app wrote meanwhile was copied back, the flag is as before, and it runs on the {back.plan.to}"
+        stands = f"the flag is as before, and it runs on the {back.plan.to}"
+        if all(result.verified for result in back.outcome.results.values()):
+            return f"what the app wrote meanwhile was copied back, {stands}"
+        return f"what the app may have written meanwhile is in the {self.plan.to} alone, {stands}"
 
     def start_as_is(self) -> str:
         """The last resort: up on the store that the flag names, which is whole at every step of either way."""

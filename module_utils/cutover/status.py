@@ -70,7 +70,8 @@ def _runs(state_dir: Path) -> Answer:
 def _cut_off(run: Run, store: str, processes: list[Answer]) -> Problem:
     """What to type about a cut-over that has no end, and where it has left the app."""
     down = [each["name"] for each in processes if each["status"] != "online"]
-    stands = f"the app is on its {store}, and {', '.join(down) + ' is stopped' if down else 'runs'}"
+    runs = "runs" if processes else "pm2 does not say whether it runs"
+    stands = f"the app is on its {store}, and {', '.join(down) + ' is stopped' if down else runs}"
     forward, back = ("deploy.yml", "rollback.yml") if run.plan["to"] == DATABASE else ("rollback.yml", "deploy.yml")
     return Problem(
         "cutover_unfinished",

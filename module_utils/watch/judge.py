@@ -222,7 +222,8 @@ def _store(this: Pass) -> Iterator[Problem]:
                 "identity_changed",
                 where,
                 "the app has another identity: it did not find the login and made a new one",
-                "Do not pair the phone again: go back to the login that works: ansible-playbook rollback.yml",
+                "Do not pair the phone again: go back to the login that works: ansible-playbook rollback.yml."
+                " Only if it was paired again on purpose there is nothing to do",
             )
         if said.get("connection") in ("replaced", "unpaired", "offline", "connecting"):
             what = f"its connection to WhatsApp is {said['connection']}"

@@ -13,11 +13,11 @@ from ansible.module_utils.baileys_auth.database import Database
 from ansible.module_utils.cutover.run import FROM_DATABASE, CutOver
 from ansible.module_utils.node_host.pm2 import Pm2Error
 from ansible.module_utils.node_host.problems import HostError
-from bot_host import BotHost, good
+from bot_host import COMPANY, BotHost, good
 from cut_overs import NOBODY, cut_over
 
 Back = Callable[[CutOver], str]
-pytestmark = pytest.mark.parametrize("back", [CutOver.revert, CutOver.start_as_is])
+ways = pytest.mark.parametrize("back", [CutOver.revert, CutOver.start_as_is])
 
 
 @pytest.fixture
@@ -33,6 +33,7 @@ def tear(host: BotHost) -> None:
     creds.write_bytes(creds.read_bytes()[:-20])
 
 
+@ways
 def test_the_pre_copy_takes_its_place(pre_copied: BotHost, back: Back) -> None:
     whole = pre_copied.values()
     tear(pre_copied)
@@ -43,6 +44,7 @@ def test_the_pre_copy_takes_its_place(pre_copied: BotHost, back: Back) -> None:
     assert [said for said in cut.outcome.warnings if "the verified pre-copy is used" in said]
 
 
+@ways
 @pytest.mark.parametrize("how", ["down", "silent"])
 def test_the_backup_does_where_the_database_does_not_answer(
     pre_copied: BotHost, back: Back, how: str, monkeypatch: pytest.MonkeyPatch
@@ -59,6 +61,7 @@ def test_the_backup_does_where_the_database_does_not_answer(
     assert [said for said in cut.outcome.warnings if "the newest backup is used" in said]
 
 
+@ways
 def test_it_is_not_started_where_there_is_no_copy(pre_copied: BotHost, back: Back) -> None:
     tear(pre_copied)
     with pre_copied.unchanged(), pytest.raises(HostError) as error:
@@ -67,8 +70,56 @@ def test_it_is_not_started_where_there_is_no_copy(pre_copied: BotHost, back: Bac
     assert "Do not start the app" in str(error.value)
 
 
+@ways
 def test_files_of_a_bot_on_the_database_do_not_matter(pre_copied: BotHost, back: Back) -> None:
     pre_copied.migrate()
     tear(pre_copied)
     with pre_copied.unchanged(), pytest.raises(Pm2Error):
         back(cut_over(pre_copied, "files", FROM_DATABASE))
+
+
+@ways
+def test_trouble_with_one_login_hides_no_other(bot_host: BotHost, back: Back) -> None:
+    bot_host.make(40, "100001", number="79990000010")
+    bot_host.company_ids = ["100001", COMPANY]
+    time.sleep(0.11)
+    good(bot_host.state())
+    tear(bot_host)
+    bot_host.company("100001").rename(bot_host.root / "elsewhere")
+    bot_host.company("100001").symlink_to(bot_host.root / "elsewhere")
+    cut = cut_over(bot_host, "database", FROM_DATABASE, conninfo=NOBODY, looks=False)
+    with pytest.raises(HostError) as error:
+        back(cut)
+    assert "torn" in [problem.code for problem in error.value.problems]
+
+
+def test_file_that_an_owner_is_writing_is_left_to_it(pre_copied: BotHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that the stop did not reach: half a file at each look, and another half each time."""
+    cut = cut_over(pre_copied, "database", FROM_DATABASE)
+    half, whole = pre_copied.folder / "pre-key-1.json", pre_copied.contents()["pre-key-1.json"]
+    look = CutOver._look
+
+    def looks(self: CutOver, company: str) -> object:
+        half.write_bytes(whole[: len(whole) - looks.times])
+        looks.times += 1
+        return look(self, company)
+
+    looks.times = 5
+    monkeypatch.setattr(CutOver, "_look", looks)
+    tear(pre_copied)
+    with pytest.raises(Pm2Error):
+        cut.revert()
+    assert half.read_bytes() == whole[: len(whole) - looks.times + 1]
+    assert [said for said in cut.outcome.warnings if "creds.json was torn by the stop" in said]
+    assert not [said for said in cut.outcome.warnings if "pre-key" in said]
+
+
+@pytest.mark.parametrize("creds", ["whole", "torn"])
+def test_way_to_the_files_of_a_bot_that_is_on_them(pre_copied: BotHost, creds: str) -> None:
+    """Left between the two by a run that was killed before its switch."""
+    whole = pre_copied.values()
+    cut = cut_over(pre_copied, "files", FROM_DATABASE, flag_store="files")
+    if creds == "torn":
+        tear(pre_copied)
+    dict(cut.steps())["rest"]()
+    assert pre_copied.values() == whole

@@ -76,6 +76,24 @@ def test_a_bot_that_opens_what_another_host_has_in_the_database(host: Host) -> N
             connection.execute("DELETE FROM whatsapp_auth WHERE company_id = '777'")
 
 
+@pytest.mark.parametrize("torn", [False, True])
+def test_deploy_that_stops_in_preflight_after_a_killed_run(host: Host, torn: bool) -> None:
+    """The bot is up again all the same, on files of which the kill has left half, and that is said."""
+    if host.store() != "files":
+        host.must_cut_over("files")
+    host.cut_over("database", point={"to": "database", "step": "rest", "moment": "begins", "alone": True})
+    creds = host.sandbox.company / "creds.json"
+    if torn:
+        creds.write_bytes(creds.read_bytes()[:-30])
+    run = host.sandbox.play("deploy.yml", "-e", "preflight_free_mb=1000000000")
+    assert run.rc == 2
+    assert "MiB are free" in run.message()
+    assert "A run that was killed had left the bot stopped; the app was started on the files" in run.message()
+    host.is_whole("files")
+    host.play("deploy.yml")
+    host.is_whole("database")
+
+
 def goes_back(host: Host, *, says: str) -> None:
     """deploy.yml ends in this error, and the bot runs on its files as before."""
     if host.store() == "database":

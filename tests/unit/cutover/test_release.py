@@ -6,12 +6,14 @@ import itertools
 import os
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible.module_utils.cutover import release as module
 from ansible.module_utils.cutover.release import Release
+from ansible.module_utils.node_host.problems import HostError
 
 
 class Killed(BaseException):
@@ -157,3 +159,23 @@ def test_a_release_that_fails_twice_is_taken_back_twice(release: Release) -> Non
         assert version(release) == "1"
         (release.staging / "node_modules").mkdir()  # built anew
         (release.staging / "node_modules" / "version").write_text("2")
+
+
+def test_what_git_ignores_is_never_replaced(release: Release, tmp_path: Path) -> None:
+    """Nor removed, when the commit that brings one of its own is taken back."""
+    git(tmp_path, "clone", "--quiet", str(release.app_dir), "developer")
+    developer = tmp_path / "developer"
+    git(developer, "fetch", "--quiet", "origin", release.commit_after)
+    git(developer, "reset", "--quiet", "--hard", release.commit_after)
+    (developer / ".env").write_text("old")
+    git(developer, "add", "--force", ".env")
+    git(developer, "commit", "--quiet", "--message", "3")
+    git(release.app_dir, "fetch", "--quiet", str(developer), "HEAD")
+    bringing = replace(release, commit_after=git(developer, "rev-parse", "HEAD"))
+    (release.app_dir / ".git/info/exclude").write_text(".env\n")
+    (release.app_dir / ".env").write_text("the host's own")
+    with pytest.raises(HostError, match="git merge failed"):
+        bringing.activate()
+    bringing.revert()
+    assert (release.app_dir / ".env").read_text() == "the host's own"
+    assert version(release) == "1"

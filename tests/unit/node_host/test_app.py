@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,9 @@ def test_secrets_that_git_tracks(place: Path, look: Look, tracked: list[str]) ->
     git(place, "add", "--force", "--", *tracked)
     said = {".env": ".env", "baileys_sessions": "1 files of the login"}
     assert look()["code"]["secrets"] == [said[each] for each in tracked]
+    (place / "baileys_sessions" / ".gitkeep").touch()
+    git(place, "add", "--force", "--", "baileys_sessions/.gitkeep")
+    assert look()["code"]["secrets"] == [said[each] for each in tracked]
     # A folder elsewhere is no business of this repository.
     assert look(sessions_dir=place.with_name("elsewhere"))["code"]["secrets"] == [".env"] * (".env" in tracked)
 
@@ -110,8 +114,11 @@ def test_tools_that_are_missing(look: Look, monkeypatch: pytest.MonkeyPatch, tmp
 
 
 def test_what_does_not_answer_is_given_up() -> None:
-    returned, _output, error = app.Command("sleep", "30", timeout=0.1).done()
+    """With what it has started, as git its ssh: that one holds the pipes."""
+    begun = time.monotonic()
+    returned, _output, error = app.Command("sh", "-c", "sleep 30; true", timeout=0.1).done()
     assert (returned, error) == (None, "no answer within 0.1 s")
+    assert time.monotonic() - begun < 20
 
 
 @pytest.mark.parametrize(
@@ -120,6 +127,7 @@ def test_what_does_not_answer_is_given_up() -> None:
         ("SUPABASE_URL=abc.supabase.co\nSUPABASE_KEY=sb_secret_abcdefghijklmnop\n", "rest_url"),
         ("SUPABASE_URL=https://abc.supabase.co\nSUPABASE_KEY=short\n", "rest_key"),
         ("SUPABASE_URL=https://abc.supabase.co\n", "rest_half_set"),
+        ("SUPABASE_URL=https://[YOUR-PROJECT-REF].supabase.co\nSUPABASE_KEY=sb_secret_abcdefghijklmnop\n", "rest_url"),
     ],
 )
 def test_settings_that_the_bot_cannot_connect_with(place: Path, look: Look, text: str, code: str) -> None:
