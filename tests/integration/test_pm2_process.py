@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -156,15 +157,24 @@ def test_the_wrong_user_is_told_and_no_daemon_is_started(
         shutil.rmtree(home)
 
 
+def title(pid: int) -> str:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace")
+    return ""
+
+
 def test_a_dead_daemons_socket_is_no_daemon(pm2_process: Callable[..., dict[str, Any]], pm2_tools: Path) -> None:
     home = Path(tempfile.mkdtemp(prefix="pm2-dead-", dir="/tmp"))
     env = {"PATH": os.environ["PATH"], "HOME": str(home), "PM2_HOME": str(home)}
     try:
         subprocess.run([pm2_tools / "pm2", "ping"], env=env, check=True, capture_output=True)
         pid = int((home / "pm2.pid").read_text())
-        daemon = procs.find(pid)
-        os.kill(pid, 9)
-        assert procs.wait_gone([daemon], 5) == []
+        # A busy machine's pm2 has been seen to start two.
+        daemons = [each for each in map(procs.find, procs.pids()) if each and f"({home})" in title(each.pid)]
+        for daemon in daemons:
+            os.kill(daemon.pid, 9)
+        assert procs.wait_gone(daemons, 5) == []
+        assert daemons
         assert (home / "rpc.sock").exists()
         assert codes(pm2_process("bot", pm2_home=str(home))) == ["pm2_no_daemon"]
         assert int((home / "pm2.pid").read_text()) == pid
