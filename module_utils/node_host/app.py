@@ -24,6 +24,7 @@ _GIT = {
 }
 _PARTS = (".git", "package.json", "node_modules")
 _NO_BRANCH = 2  # git ls-remote --exit-code
+_FIELDS = {"1": 7, "2": 8, "u": 9}  # before the name, by the kind of a line of git status
 
 
 class Command:
@@ -75,8 +76,8 @@ def code(app_dir: Path, env_file: Path, sessions_dir: Path) -> Code:
     """Of the repository there, if there is one."""
     git = ("git", "-C", str(app_dir))
     status = Command(*git, "status", "--porcelain=v2", "--branch", "--untracked-files=no", "-z")
-    inside = [path for path in (env_file, sessions_dir) if _inside(app_dir, path)]
-    tracked = Command(*git, "ls-files", "-z", "--", *map(str, inside)) if inside else None
+    inside = [os.path.relpath(path, app_dir) for path in (env_file, sessions_dir) if _inside(app_dir, path)]
+    tracked = Command(*git, "ls-files", "-z", "--", *inside) if inside else None
     returned, output, error = status.done()
     names = tracked.done()[1].split("\0")[:-1] if tracked else []
     if returned != 0:
@@ -106,9 +107,6 @@ def read_status(output: str) -> tuple[dict[str, str], list[str]]:
             if kind == "2":
                 next(entries, None)  # where it was before
     return facts, changed
-
-
-_FIELDS = {"1": 7, "2": 8, "u": 9}  # before the name
 
 
 def _inside(folder: Path, path: Path) -> bool:
