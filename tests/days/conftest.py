@@ -105,6 +105,15 @@ class Webhook:
         self._server.shutdown()
 
 
+def ends_well(run: Run) -> None:
+    assert run.rc == 0, run.output[-4000:]
+
+
+def refused(run: Run, words: str) -> None:
+    assert run.rc == 2, run.output[-3000:]
+    assert words in run.message(), run.message()
+
+
 def until(condition: Any, seconds: float = 20) -> None:
     end = time.monotonic() + seconds
     while not condition():

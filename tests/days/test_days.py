@@ -19,14 +19,10 @@ import pytest
 from ansible.module_utils.cutover.lock import Holder, Lock
 from ansible.module_utils.watch import ledger
 from ansible.module_utils.watch.keeper import Keeper
-from conftest import Days, until
+from conftest import Days, ends_well, refused, until
 from driver import COMPANY, PROJECT, Run, Sandbox
 
-CONTACT, STRANGER = "79001234567", "79005560042"
-
-
-def ends_well(run: Run) -> None:
-    assert run.rc == 0, run.output[-4000:]
+CONTACT = "79001234567"
 
 
 def report(sandbox: Sandbox) -> str:
@@ -166,11 +162,6 @@ def test_the_end_of_the_day(days: Days) -> None:
 
 
 # --- Cleanup -------------------------------------------------------------------------------------------------------
-
-
-def refused(run: Run, words: str) -> None:
-    assert run.rc == 2, run.output[-3000:]
-    assert words in run.message(), run.message()
 
 
 @pytest.fixture(scope="module")
@@ -313,21 +304,6 @@ def test_after_a_rollback_there_is_nothing_to_watch_and_nothing_to_clean(days: D
     ends_well(run)
     assert days.entries()[-1]["verdict"] == "rolled_back"
     refused(days.cleanup("-e", "cleanup_scope=all"), "own this login")
-
-
-def test_rollback_still_works_from_the_archive_when_the_database_is_lost(days: Days) -> None:
-    """The folder as the cleanup has left it, which is away, and what it has archived."""
-    sandbox, identity = days.sandbox, days.sandbox.health()["identity"]
-    archive = max((sandbox.backups / f"company_{COMPANY}").glob("backup_*.tar")).name
-    ends_well(sandbox.play("deploy.yml"))
-    shutil.rmtree(sandbox.company)
-    with days.database_down():
-        back = ("rollback.yml", "-e", "rollback_source=backup", "-e", f"rollback_backup={archive}")
-        refused(sandbox.play(*back), "accept_key_loss=true")
-        ends_well(sandbox.play(*back, "-e", "accept_key_loss=true"))
-    assert (sandbox.health()["store"], sandbox.health()["identity"]) == ("files", identity)
-    # Its keys are older than the last message of each chat: a new one is read.
-    assert sandbox.converse(STRANGER, "from the archive") == "Answer to: from the archive"
 
 
 # --- Secrets -------------------------------------------------------------------------------------------------------

@@ -14,16 +14,12 @@ from urllib.request import urlopen
 
 import psycopg
 import pytest
-from conftest import Days, until
-from driver import COMPANY, FLAG, Run, Sandbox
+from conftest import Days, ends_well, until
+from driver import COMPANY, FLAG, Sandbox
 
 SCRIPT = "scripts/migrate-baileys-files-to-database.js"
 ORIGINAL = {"app", "lid", "pre", "sender", "device", "identity"}
 OWNERS = ("ai-admin-worker-v2", "baileys-service")
-
-
-def ends_well(run: Run) -> None:
-    assert run.rc == 0, run.output[-4000:]
 
 
 def fill_as_the_original(sandbox: Sandbox) -> None:

@@ -11,8 +11,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import Days, until
-from driver import PROJECT, Run
+from conftest import Days, ends_well, until
+from driver import PROJECT
 
 NAME = "#Ansible: auth-state monitor of sandbox"
 
@@ -69,10 +69,6 @@ def scheduled(days: Days, crontab: Crontab, tmp_path_factory: pytest.TempPathFac
     }
     file.write_text(json.dumps(variables))
     return ("-e", "monitor_schedule=true", "-e", f"@{file}")
-
-
-def ends_well(run: Run) -> None:
-    assert run.rc == 0, run.output[-4000:]
 
 
 def test_deploy_schedules_it_when_told(days: Days, crontab: Crontab, scheduled: tuple[str, ...]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Days
+from conftest import Days, ends_well
 from driver import Run
 
 CONTACT, NOBODY = "79001234567", "79001119999"
@@ -42,10 +42,6 @@ def days(days: Days) -> Days:
     if days.sandbox.health()["store"] == "database":
         ends_well(days.sandbox.play("rollback.yml"))
     return days
-
-
-def ends_well(run: Run) -> None:
-    assert run.rc == 0, run.output[-4000:]
 
 
 def failed(run: Run, words: list[str]) -> None:
