@@ -76,6 +76,30 @@ def test_a_bot_that_opens_what_another_host_has_in_the_database(host: Host) -> N
             connection.execute("DELETE FROM whatsapp_auth WHERE company_id = '777'")
 
 
+def test_commit_that_brings_a_login_and_settings_of_its_own(host: Host, developer: Path) -> None:
+    """A pull would replace what git ignores, and taking it back would remove it."""
+    git = host.sandbox.git
+    creds = developer / "baileys_sessions/company_962302/creds.json"
+    creds.parent.mkdir(parents=True, exist_ok=True)
+    for path in (creds, developer / ".env"):
+        path.write_text("{}")
+    git("add", "--force", ".env", "baileys_sessions", folder=developer)
+    git("commit", "--quiet", "--message", "Everything", folder=developer)
+    git("push", "--quiet", folder=developer)
+    before = (host.sandbox.app / ".env").read_bytes()
+    try:
+        with host.same_processes():
+            run = host.sandbox.play("deploy.yml")
+    finally:
+        git("revert", "--no-edit", "HEAD", folder=developer)
+        git("push", "--quiet", folder=developer)
+    assert run.rc == 2
+    assert "and would put it in place of this host's own. Nothing was changed." in run.message()
+    assert (host.sandbox.app / ".env").read_bytes() == before
+    host.play("deploy.yml")
+    host.is_whole("database")
+
+
 @pytest.mark.parametrize("torn", [False, True])
 def test_deploy_that_stops_in_preflight_after_a_killed_run(host: Host, torn: bool) -> None:
     """The bot is up again all the same, on files of which the kill has left half, and that is said."""
