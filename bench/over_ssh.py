@@ -65,8 +65,9 @@ class Server:
         for play in told["plays"]:
             for task in play["tasks"]:
                 span = task["task"]["duration"]
-                took = datetime.fromisoformat(span["end"]) - datetime.fromisoformat(span["start"])
-                tasks.append((task["task"]["name"], took.total_seconds()))
+                if "end" in span:  # not where the play ends with it
+                    took = datetime.fromisoformat(span["end"]) - datetime.fromisoformat(span["start"])
+                    tasks.append((task["task"]["name"], took.total_seconds()))
         return seconds, tasks
 
     def by_hand(self) -> tuple[float, Tasks]:
