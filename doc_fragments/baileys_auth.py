@@ -98,3 +98,16 @@ options:
       - The host's own name by default. A record that this host wrote itself stays its own when the name changes.
     type: str
 """
+
+    READS_ONLY = r"""
+attributes:
+  check_mode:
+    support: full
+    description: It only reads.
+  diff_mode:
+    support: none
+    description: Nothing changes.
+  idempotent:
+    support: full
+    description: It only reads.
+"""

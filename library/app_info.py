@@ -39,16 +39,8 @@ options:
     description: The branch that is looked for there.
     type: str
     default: main
-attributes:
-  check_mode:
-    support: full
-    description: It only reads.
-  diff_mode:
-    support: none
-    description: Nothing changes.
-  idempotent:
-    support: full
-    description: It only reads.
+extends_documentation_fragment:
+  - baileys_auth.reads_only
 author: The project's maintainers
 """
 

@@ -64,16 +64,7 @@ extends_documentation_fragment:
   - baileys_auth.database
   - baileys_auth.files
   - baileys_auth.stores
-attributes:
-  check_mode:
-    support: full
-    description: It only reads.
-  diff_mode:
-    support: none
-    description: Nothing changes.
-  idempotent:
-    support: full
-    description: It only reads.
+  - baileys_auth.reads_only
 author: The project's maintainers
 """
 

@@ -41,7 +41,7 @@ def carry_out(instance: AnsibleModule) -> Answer:
         _mend_release(recovered)
         prepare.ask_database(plan)
         plan, rehearsal = prepare.rehearse(instance.params, plan)
-    except Exception as error:
+    except Exception as error:  # whatever it is, it must not leave the app down
         if recovered is None:
             raise
         return _goes_no_further(recovered, plan, journal, problems_of(error))

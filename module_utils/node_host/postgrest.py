@@ -124,7 +124,7 @@ def from_environment(variables: Mapping[str, str], schema: str = "public") -> Po
         )
     try:
         parts = urlsplit(url)
-    except ValueError:  # brackets of a placeholder
+    except ValueError:  # brackets, as in https://[YOUR-PROJECT-REF].supabase.co
         parts = urlsplit("")
     if parts.scheme not in ("http", "https") or not parts.hostname or any(char.isspace() for char in url):
         raise PostgrestError(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,17 +13,11 @@ import pytest
 from ansible.module_utils.cutover import release as module
 from ansible.module_utils.cutover.release import Release
 from ansible.module_utils.node_host.problems import HostError
+from repositories import git
 
 
 class Killed(BaseException):
     """Not to be caught by anything, as a kill is not."""
-
-
-def git(folder: Path, *arguments: str) -> str:
-    who = ["-c", "user.name=Test", "-c", "user.email=test@example.org"]
-    return subprocess.run(
-        ["git", "-C", folder, *who, *arguments], check=True, capture_output=True, text=True
-    ).stdout.strip()
 
 
 @pytest.fixture

@@ -10,17 +10,11 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.node_host import app
+from repositories import git
 
 PHONE = "79686484488"
 FLAG = "USE_DATABASE_AUTH_STATE"
 Look = Callable[..., dict[str, Any]]
-
-
-def git(folder: Path, *arguments: str) -> str:
-    who = ["-c", "user.name=Test", "-c", "user.email=test@example.org"]
-    return subprocess.run(
-        ["git", "-C", folder, *who, *arguments], check=True, capture_output=True, text=True
-    ).stdout.strip()
 
 
 @pytest.fixture
