@@ -17,6 +17,8 @@ from ..baileys_auth.durable import make_folder, replace_file
 from ..node_host.problems import HostError, Problem
 
 _FACTS = "release.json"
+# What `git apply` can read, whatever the host's own settings of git are.
+_PATCH = ("--binary", "--no-ext-diff", "--no-textconv", "--no-color", "--src-prefix=a/", "--dst-prefix=b/")
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,8 @@ class Release:
     def activate(self) -> None:
         """Again and again with the same result, however far it came before."""
         if not self.is_current() and self._changed_files():
-            self._git("diff", "--binary", f"--output={self.patch}", "HEAD")
+            make_folder(self.patch.parent)
+            replace_file(self.patch, [self._run("diff", *_PATCH, "HEAD")])
             self._git("restore", "--staged", "--worktree", "--source=HEAD", ":/")
         self._make_room()
         if self.dependencies:
@@ -93,6 +96,7 @@ class Release:
             self._git("reset", "--keep", self.commit_before)
         if self.patch.exists() and not self._changed_files():
             self._git("apply", str(self.patch))
+            self.patch.unlink()  # or a later way back would bring it once more
         (self.aside / _FACTS).unlink(missing_ok=True)
 
     def _changed_files(self) -> bool:
@@ -137,15 +141,18 @@ class Release:
         return self.app_dir / "node_modules"
 
     def _git(self, *arguments: str) -> str:
+        return self._run(*arguments).decode().strip()
+
+    def _run(self, *arguments: str) -> bytes:
         # A subprocess and no library: git is what the operator's own hands would type here.
-        done = subprocess.run(["git", "-C", self.app_dir, *arguments], capture_output=True, text=True, check=False)
+        done = subprocess.run(["git", "-C", self.app_dir, *arguments], capture_output=True, check=False)
         if done.returncode:
             raise HostError(
                 Problem(
                     "release",
                     str(self.app_dir),
-                    f"git {arguments[0]} failed: {' '.join(done.stderr.split()) or 'no message'}",
+                    f"git {arguments[0]} failed: {' '.join(done.stderr.decode().split()) or 'no message'}",
                     f"Look at it: git -C {self.app_dir} status",
                 )
             )
-        return done.stdout.strip()
+        return done.stdout

@@ -22,7 +22,7 @@ DEPLOY = (
     *PSYCOPG,
     "Take the lock of this host, and begin its record",
     "Keep our own folder out of the repository",
-    "Make the folders for staging, patches and what is kept aside",
+    "Make the folder for the staging",
     "Pull the newest commit of the branch, without checking it out",
     "Lay out the commit beside the running app",
     "Install its dependencies there",

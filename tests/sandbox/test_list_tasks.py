@@ -59,7 +59,7 @@ DEPLOY = f"""{PREFLIGHT}\
 {TAKE}\
 [code, cutover]
 release : Keep our own folder out of the repository
-release : Make the folders for staging, patches and what is kept aside
+release : Make the folder for the staging
 release : Pull the newest commit of the branch, without checking it out
 release : See whether the way to it is a fast-forward
 release : Stop when this host has commits that the remote does not have

@@ -172,3 +172,31 @@ def test_what_git_ignores_is_never_replaced(release: Release, tmp_path: Path) ->
     bringing.revert()
     assert (release.app_dir / ".env").read_text() == "the host's own"
     assert version(release) == "1"
+
+
+@pytest.mark.parametrize("number", range(30))
+def test_killed_with_a_change_of_the_operators(release: Release, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """It is in its file or in the patch, at each moment, and in its file again after the way back."""
+    git(release.app_dir, "config", "diff.noprefix", "true")
+    lock_file = release.app_dir / "package-lock.json"
+    lock_file.write_bytes(b"1, mended by hand \xe9\n")
+    release = replace(release, patch=release.patch.parent / "patches" / "a.patch")
+
+    assert killed_at(number, lambda: (release.activate(), release.revert()), monkeypatch)
+
+    assert lock_file.read_bytes() == b"1, mended by hand \xe9\n" or b"mended by hand \xe9" in release.patch.read_bytes()
+    if release.patch.exists():
+        assert (release.patch.stat().st_mode & 0o777, release.patch.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+    release.mend()
+    release.revert()
+    assert lock_file.read_bytes() == b"1, mended by hand \xe9\n"
+
+
+def test_change_comes_back_once(release: Release) -> None:
+    (release.app_dir / "package-lock.json").write_text("1, mended by hand\n")
+    release.activate()
+    release.revert()
+    git(release.app_dir, "restore", ".")  # the operator wants it no more
+    release.activate()
+    release.revert()
+    assert version(release) == "1"
