@@ -53,7 +53,7 @@ class ActionModule(ActionBase):
             if self._task.check_mode or not listed["changed"]:
                 return permit.shown(listed)
             done = self._module("auth_state_cleanup", {**given, "state": "cleaned", "plan": listed["plan"]})
-            if done.get("failed") or done.get("unreachable"):
+            if "archive" not in done:  # it failed before anything was deleted
                 return done
             line = hold.seal(permit.entry(done, given.get("scope", "lid_mapping"), at, clock), chain)
             where = {"state_dir": given["state_dir"], "size": chain.size, "keep": chain.keep}

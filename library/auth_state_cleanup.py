@@ -15,6 +15,7 @@ description:
     whole of it. Then it deletes what its plan lists.
   - First it archives the whole of O(sessions_dir), reads that back and compares it, and makes of each login that is
     still whole a backup that rollback.yml takes.
+  - Stopped half way, as by a file that was written meanwhile, it fails, and answers and records what is gone by then.
   - An action plugin of the same name checks the ledger on the controller, which alone has the key, and has the cleanup
     written into it. No option shortens the seven days.
 options:

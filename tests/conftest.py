@@ -20,7 +20,7 @@ sys.path += [str(PROJECT / "library"), str(PROJECT / "plugin_utils")]
 
 @pytest.fixture
 def run_module(capsys: pytest.CaptureFixture[str]) -> Callable[..., dict[str, Any]]:
-    """``run_module("env_flag", path=…)`` gives the module's result; ``_check``/``_diff`` as ansible-playbook's."""
+    """``run_module("app_info", app_dir=…)`` gives the module's result; ``_check``/``_diff`` as ansible-playbook's."""
 
     def run(name: str, /, _check: bool = False, _diff: bool = True, **arguments: Any) -> dict[str, Any]:
         module = importlib.import_module(name)

@@ -108,8 +108,14 @@ class Backups:
         return backup is not None and _digest(reader) == backup.digest and self.intact(backup)
 
     def write(self, reader: Reader, now: float) -> Archive:
-        """A new archive of what the reader reads from now on: every file, also those that did not change."""
+        """A new archive of what the reader reads from now on: every file, also those that did not change.
+
+        The newest by its name, also where the host's clock has been set back since the one before.
+        """
         self._check_space(reader)
+        newest = self.newest()
+        if newest is not None:
+            now = max(now, datetime.fromisoformat(newest.created).timestamp())
         return Archive(self, reader, now)
 
     def keep(self, made: Backup, newest: Backup | None, keep: int) -> tuple[Backup, bool]:

@@ -37,18 +37,21 @@ def module(options: dict[str, Any], work: Callable[[AnsibleModule], Answer], **r
     gc.freeze()
     try:
         answer = work(instance)
-    except HostError as error:
-        answer = {"problems": [problem.as_dict() for problem in error.problems], "failed": True}
-    except OSError as error:
-        answer = {"problems": [_from_os(error).as_dict()], "failed": True}
-    except Exception as error:  # psycopg's own; any other goes on
-        answer = {"problems": [refusal(error, "the database").as_dict()], "failed": True}
+    except Exception as error:
+        answer = {"problems": problems_of(error), "failed": True}
     answer.setdefault("changed", False)
     for warning in answer.pop("warnings", []):
         instance.warn(mask(warning))
     if answer.get("problems") and answer.pop("failed", False):
         instance.fail_json(msg=_message(answer["problems"], answer.get("reverted", "")), **_masked(answer))
     instance.exit_json(**_masked(answer))
+
+
+def problems_of(error: Exception) -> list[dict[str, str]]:
+    """What was raised, as an answer's `problems`. Raises what is neither ours, nor the system's, nor psycopg's."""
+    if isinstance(error, HostError):
+        return error.as_dicts()
+    return [(_from_os(error) if isinstance(error, OSError) else refusal(error, "the database")).as_dict()]
 
 
 def _each(companies: list[str]) -> Iterator[str]:

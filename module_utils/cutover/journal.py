@@ -39,6 +39,10 @@ class Run:
         process = procs.find(self.pid)
         return process is not None and process.started == self.started
 
+    def unfinished(self) -> bool:
+        """Whether it has no end. One killed behind its last step needs none."""
+        return self.end is None and (_LAST_STEP not in self.steps or self.alive())
+
     def cut_off(self) -> str:
         """Where it was when it was killed, for people."""
         step = f"at the step {self.doing}" if self.doing else f"after the step {(self.steps or ['begin'])[-1]}"
@@ -86,11 +90,9 @@ class Journal:
         return run
 
     def unfinished(self) -> Run | None:
-        """The last run, when it has no end. One killed behind its last step needs none."""
+        """The last run, when it has no end."""
         run = self.last()
-        if run is None or run.end is not None or (_LAST_STEP in run.steps and not run.alive()):
-            return None
-        return run
+        return run if run is not None and run.unfinished() else None
 
     def killed(self) -> Problem:
         """What to say where the run was killed while its caller lives."""

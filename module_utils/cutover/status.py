@@ -46,13 +46,12 @@ def look(instance: AnsibleModule) -> Answer:
 
 def problem_of(journal: Journal, store: str, processes: list[Answer]) -> Problem | None:
     """What the last cut-over has left undone; None where it ended well. `store`: what the flag names."""
-    run = journal.unfinished()
-    if run is not None:
-        return journal.under_way() if run.alive() else _cut_off(run, store, processes)
     run = journal.last()
-    if run is not None and run.end is not None and run.end["outcome"] == "broken":
-        return _broken(run, store)
-    return None
+    if run is None:
+        return None
+    if run.unfinished():
+        return journal.under_way() if run.alive() else _cut_off(run, store, processes)
+    return _broken(run, store) if run.end is not None and run.end["outcome"] == "broken" else None
 
 
 def _runs(state_dir: Path) -> Answer:

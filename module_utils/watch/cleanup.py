@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -40,10 +41,13 @@ class CompanyPlan:
     only_here: int = 0
 
     def by_type(self) -> dict[str, int]:
-        counts: dict[str, int] = {}
-        for key_type, _ in self.files.values():
-            counts[key_type] = counts.get(key_type, 0) + 1
-        return dict(sorted(counts.items()))
+        """How many files of which type are to go."""
+        return dict(sorted(Counter(key_type for key_type, _ in self.files.values()).items()))
+
+    def gone(self, folder: Path) -> dict[str, int]:
+        """How many of them have gone by now: fewer when something stopped it half way."""
+        types = (key_type for name, (key_type, _) in self.files.items() if not os.path.lexists(folder / name))
+        return dict(sorted(Counter(types).items()))
 
 
 @dataclass(frozen=True)
@@ -160,7 +164,13 @@ def _unlink(folder: Path, planned: CompanyPlan) -> int:
                         f"Find what writes it (lsof +D {folder}). {gone} files are gone; all are in the archive",
                     )
                 )
-            os.unlink(name, dir_fd=descriptor)
+            try:
+                os.unlink(name, dir_fd=descriptor)
+            except OSError as error:
+                remedy = f"See who owns the folder (ls -ld {folder}) and run again. {gone} files are gone"
+                raise AuthStateError(
+                    Problem("not_deleted", str(folder / name), f"it cannot be deleted: {error.strerror}", remedy)
+                ) from None
             gone += 1
         os.fsync(descriptor)
     finally:

@@ -133,7 +133,8 @@ def bad_in_a_row(entries: list[Entry]) -> int:
 def cleaned(entries: list[Entry]) -> bool:
     """Whether the old files went by cleanup.yml since the login is on the database: the schedule ends there."""
     since = entries[-1]["cut_over"]["since"]
-    return any(each["kind"] == CLEANUP and each["cut_over"]["since"] == since for each in entries)
+    done = (each for each in entries if each["kind"] == CLEANUP and each["verdict"] == judge.GOOD)
+    return any(each["cut_over"]["since"] == since for each in done)
 
 
 def _recovered(entries: list[Entry]) -> bool:

@@ -43,8 +43,9 @@ def entry(done: Answer, scope: str, at: datetime, clock: str) -> Entry:
         "deleted": {company: facts["delete"] for company, facts in done["companies"].items()},
         "files": done["files"],
         "archive": done["archive"],
-        "verdict": "good",
-        "findings": [],
+        # One that was stopped half way has deleted something all the same, and the schedule goes on for the rest.
+        "verdict": "bad" if done.get("failed") else "good",
+        "findings": done.get("problems", []),
     }
 
 

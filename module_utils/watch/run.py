@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..baileys_auth import arguments, info, whole
+from ..baileys_auth import arguments, info, run, whole
 from ..baileys_auth.archive import Backups
 from ..baileys_auth.authority import StateFile, latest
 from ..baileys_auth.database import Database
@@ -67,25 +66,44 @@ def clean(instance: AnsibleModule) -> dict[str, Any]:
                 )
             )
         if params["state"] == "cleaned" and wanted and not instance.check_mode:
-            answer |= _delete(settings, database, plans, params["backup_keep"])
+            answer |= _delete(settings, database, plans)
+            for company, facts in answer["companies"].items():
+                facts["delete"] = plans[company].gone(settings.folder(company))
         answer |= {"changed": wanted, "files": _files(settings, database, companies)}
         answer["since"] = {company: _since(settings, database, company) for company in companies}
     return answer | {"ledger": observe.read_ledger(settings.state_dir), "run": observe.last_run(settings.state_dir)}
 
 
-def _delete(settings: Settings, database: Database, plans: dict[str, cleanup.CompanyPlan], keep: int) -> dict[str, Any]:
-    """First the archive of everything, and of each whole login one that rollback.yml takes; then the planned files."""
+def _delete(settings: Settings, database: Database, plans: dict[str, cleanup.CompanyPlan]) -> dict[str, Any]:
+    """First the archive of everything, and of each whole login one that rollback.yml takes; then the planned files.
+
+    What stops one company stops those after it, and is answered beside what is gone by then, for the ledger.
+    """
     archive = whole.archive(settings.sessions_dir, settings.backup_dir, "sessions")
-    backups, gone = {}, 0
-    for company, planned in plans.items():
-        with suppress(AuthStateError):  # no whole login any more: it is in the archive of everything
-            known = ManifestStore(settings.state_dir).load(company)
-            made, _ = Backups(settings.backup_dir, company).create(
-                settings.folder(company), settings.names, settings.now, known, keep + len(planned.backups)
-            )
-            backups[company] = made.archive
-        gone += cleanup.delete(settings, database, company, planned)
-    return {"archive": str(archive), "backups": backups, "deleted": gone}
+    answer: dict[str, Any] = {
+        "archive": str(archive),
+        "backups": {company: name for company in plans if (name := _backup(settings, company)) is not None},
+        "deleted": 0,
+    }
+    try:
+        for company, planned in plans.items():
+            answer["deleted"] += cleanup.delete(settings, database, company, planned)
+    except Exception as error:
+        answer |= {"failed": True, "problems": run.problems_of(error)}
+    return answer
+
+
+def _backup(settings: Settings, company: str) -> str | None:
+    """The backup that holds the login's files; None where they are no whole login any more."""
+    folder, known = settings.folder(company), ManifestStore(settings.state_dir).load(company)
+    backups = Backups(settings.backup_dir, company)
+    try:
+        backups.would_create(folder, settings.names, known)
+    except AuthStateError:
+        return None  # they are in the archive of everything
+    # All the others stay but for those that the plan names.
+    made, _ = backups.create(folder, settings.names, settings.now, known, keep=len(backups.list()) + 1)
+    return made.archive
 
 
 def _files(settings: Settings, database: Database, companies: list[str]) -> dict[str, Any]:

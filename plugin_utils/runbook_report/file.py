@@ -40,6 +40,8 @@ class PageFile:
         found = [(match, path) for path in self._folder.iterdir() if (match := name.fullmatch(path.name))]
         found.sort(key=lambda each: (each[0][1], int(each[0][2] or 1)))
         for match, path in found[:-keep]:
+            if path == self.path:  # the clock was set back: it is the newest whatever its name says
+                continue
             path.unlink(missing_ok=True)
             for part in self._folder.glob(f"{match[1]}-{escape(self._stem)}.*.part"):  # of a run killed while it wrote
                 part.unlink(missing_ok=True)

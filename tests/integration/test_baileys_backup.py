@@ -150,6 +150,16 @@ def test_retention_by_count_and_never_the_last(host: BotHost) -> None:
     assert len(archives(host)) == 2
 
 
+def test_newest_is_the_last_one_after_the_clock_was_set_back(host: BotHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = facts(host.backup(keep=1))["archive"]
+    host.write("pre-key-1", {"private": "other"})
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now - 86400)
+    second = facts(host.backup(keep=1))["archive"]
+    assert second != first
+    assert archives(host) == [Path(second)]
+
+
 def test_listed(host: BotHost) -> None:
     assert facts(host.backup("listed"))["backups"] == []
     good(host.backup())

@@ -7,13 +7,15 @@ import os
 import shutil
 import tarfile
 import time
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible.module_utils.baileys_auth import whole
-from ansible.module_utils.baileys_auth.errors import AuthStateError
-from ansible.module_utils.watch import cleanup
+from ansible.module_utils.baileys_auth.archive import Backups
+from ansible.module_utils.baileys_auth.errors import AuthStateError, Problem
+from ansible.module_utils.watch import cleanup, permit
 from bot_host import COMPANY, BotHost, codes, good
 from postgresql_server import TestDatabase
 
@@ -171,3 +173,51 @@ def test_old_backups_go_by_retention(moved: BotHost) -> None:
     left = sorted(path.name for path in folder.glob("*.tar"))
     assert left[0] == "backup_20261003T000000Z.tar"
     assert (folder / "backup_by_the_original").is_dir()
+
+
+def test_no_backup_goes_that_the_plan_does_not_name(moved: BotHost) -> None:
+    for number in (1, 2):
+        moved.write("lid-mapping-79115550000", f"19995550000000{number}")
+        good(moved.backup())
+    before = sorted(moved.backups.glob("company_*/*.tar"))
+    moved.write("lid-mapping-79115550000", "199955500000003")
+    clean(moved, backup_keep=1, backup_days=30)
+    assert len(before) > 1
+    assert set(before) < set(moved.backups.glob("company_*/*.tar"))
+
+
+def test_nothing_goes_without_the_backup_of_a_whole_login(moved: BotHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any, **__: Any) -> Any:
+        raise AuthStateError(Problem("no_space", "the disk", "it is full", "Free some"))
+
+    plan = good(call(moved))["plan"]
+    before = moved.contents()
+    monkeypatch.setattr(Backups, "create", full)
+    assert codes(call(moved, "cleaned", plan=plan)) == ["no_space"]
+    assert moved.contents() == before
+
+
+def test_what_stops_half_way_says_what_is_gone(moved: BotHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ledger has to tell of it: files that are gone unsaid look like somebody else's doing."""
+    plan = good(call(moved))["plan"]
+    unlink, gone = os.unlink, []
+
+    def third_fails(path: Any, **options: Any) -> None:
+        if "lid-mapping" in str(path):
+            if len(gone) == 2:
+                raise PermissionError(1, "Operation not permitted")
+            gone.append(path)
+        unlink(path, **options)
+
+    monkeypatch.setattr(os, "unlink", third_fails)
+    answer = call(moved, "cleaned", plan=plan)
+    monkeypatch.undo()
+
+    assert codes(answer) == ["not_deleted"]
+    assert "2 files are gone" in answer["msg"]
+    assert answer["companies"][COMPANY]["delete"] == {"lid-mapping": 2}
+    assert answer["files"][COMPANY]["count"] == 118
+    entry = permit.entry(answer, "lid_mapping", datetime.now(timezone.utc), "real")
+    assert (entry["verdict"], entry["deleted"]) == ("bad", {COMPANY: {"lid-mapping": 2}})
+    clean(moved)
+    assert not list(moved.folder.glob("lid-mapping-*"))

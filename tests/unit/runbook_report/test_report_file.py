@@ -88,3 +88,12 @@ def test_the_newest_of_each_playbook_stay_and_what_is_no_page_too(tmp_path: Path
         "notes.html",
         "2026-11-24T220200Z-monitor-of-mine.html",
     }
+
+
+def test_page_of_this_run_stays_where_the_clock_was_set_back(tmp_path: Path) -> None:
+    PageFile(tmp_path, "monitor.yml", BEGAN.replace(minute=9)).write("x")
+    page = PageFile(tmp_path, "monitor.yml", BEGAN.replace(minute=1))
+    page.write("x")
+    page.forget(1)
+    assert page.path is not None
+    assert page.path.exists()

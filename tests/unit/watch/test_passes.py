@@ -41,4 +41,5 @@ def test_the_schedule_ends_with_a_cleanup_of_this_cut_over_alone() -> None:
     assert passes.cleaned([entry("good"), cleanup, entry("good")])
     assert passes.cleaned([cleanup, entry("good", cut_over={"run": "b", "since": SINCE})])
     assert not passes.cleaned([entry("good"), entry("good")])
+    assert not passes.cleaned([entry("good"), entry("bad", "changed_meanwhile", kind="cleanup"), entry("good")])
     assert not passes.cleaned([entry("good"), cleanup, entry("good", since=later)])

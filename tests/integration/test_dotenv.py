@@ -1,4 +1,4 @@
-"""env_flag as a module, and its reading held against the real npm package dotenv."""
+"""The flag of a real .env, read as the npm package dotenv reads it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import stat
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from ansible.module_utils.node_host import dotenv
@@ -66,58 +65,35 @@ def test_it_reads_as_dotenv_reads(parse: Callable[[str], dict[str, str]], text: 
     assert dotenv.values(text) == parse(text)
 
 
-def test_set_and_set_again(
-    run_module: Callable[..., dict[str, Any]], tmp_path: Path, parse: Callable[[str], dict[str, str]]
-) -> None:
+def test_set_and_set_again(tmp_path: Path, parse: Callable[[str], dict[str, str]]) -> None:
     env = tmp_path / ".env"
     env.write_text(f"DATABASE_URL=postgresql://bot:pw@db/bot\n# the flag\n{NAME}=1\n{NAME}=false # why\nPORT=1\n")
     env.chmod(0o600)
     before = env.read_text()
 
-    checked = run_module("env_flag", path=str(env), name=NAME, value="true", _check=True)
-    assert checked["changed"]
+    planned = dotenv.write_flag(env, NAME, "true", dry_run=True)
     assert env.read_text() == before
 
-    result = run_module("env_flag", path=str(env), name=NAME, value="true")
-    assert {key: result[key] for key in ("changed", "before", "after", "duplicates")} == {
-        "changed": True, "before": "false", "after": "true", "duplicates": 1,
-    }  # fmt: skip
-    assert result["diff"]["before"] == f"{NAME}=1\n{NAME}=false # why\n"
-    assert result["diff"]["after"] == f"{NAME}=true # why\n"
-    assert checked["diff"] == result["diff"]
-    assert "postgresql" not in json.dumps(result)
+    edit = dotenv.write_flag(env, NAME, "true")
+    assert edit == planned
+    assert (edit.before, edit.after, edit.duplicates) == ("false", "true", 1)
+    assert (edit.before_lines, edit.after_lines) == ((f"{NAME}=1", f"{NAME}=false # why"), (f"{NAME}=true # why",))
     assert env.read_text() == f"DATABASE_URL=postgresql://bot:pw@db/bot\n# the flag\n{NAME}=true # why\nPORT=1\n"
     assert stat.S_IMODE(env.stat().st_mode) == 0o600
     assert parse(env.read_text())[NAME] == "true"
+    assert dotenv.effective(env, NAME) == ("true", 1)
 
-    assert not run_module("env_flag", path=str(env), name=NAME, value="true")["changed"]
-    assert run_module("env_flag", path=str(env), name=NAME, state="info")["after"] == "true"
-    assert run_module("env_flag", path=str(env), name=NAME, state="absent")["after"] is None
+    assert not dotenv.write_flag(env, NAME, "true").changed
+    dotenv.write_flag(env, NAME, None)
     assert NAME not in env.read_text()
 
 
-def test_a_bare_yaml_true_becomes_javascripts_word(run_module: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
-    env = tmp_path / ".env"
-    env.write_text("")
-    run_module("env_flag", path=str(env), name=NAME, value=True)
-    assert env.read_text() == f"{NAME}=true\n"
-
-
-def test_a_wrong_name_shows_no_secret(run_module: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
-    env = tmp_path / ".env"
-    env.write_text("DATABASE_URL=postgresql://bot:pw@db/bot\n")
-    for arguments in ({"state": "info"}, {"value": "true"}):
-        result = run_module("env_flag", path=str(env), name="DATABASE_URL", _check=True, **arguments)
-        assert result["before"] == "<hidden>"
-        assert "postgresql" not in json.dumps(result)
-
-
-def test_failures_name_the_file_and_the_remedy(run_module: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
-    result = run_module("env_flag", path=str(tmp_path / "none"), name=NAME, value="true")
-    assert result["failed"]
-    assert result["problems"][0]["code"] == "env_unreadable"
-    assert str(tmp_path / "none") in result["msg"]
+def test_failures_name_the_file_and_the_remedy(tmp_path: Path) -> None:
+    with pytest.raises(dotenv.DotenvError, match=str(tmp_path / "none")) as caught:
+        dotenv.write_flag(tmp_path / "none", NAME, "true")
+    assert caught.value.problems[0].code == "env_unreadable"
     (tmp_path / ".env").write_text("A=1\n")
-    result = run_module("env_flag", path=str(tmp_path / ".env"), name=NAME, value="$(reboot)")
-    assert result["problems"][0]["code"] == "env_flag_value"
+    with pytest.raises(dotenv.DotenvError) as caught:
+        dotenv.write_flag(tmp_path / ".env", NAME, "$(reboot)")
+    assert caught.value.problems[0].code == "env_flag_value"
     assert (tmp_path / ".env").read_text() == "A=1\n"
