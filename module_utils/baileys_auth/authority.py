@@ -99,10 +99,10 @@ def decide(
                 Problem(
                     "flag_against_record",
                     where,
-                    f"the record says that the {record.store} hold this login since {record.since}, but the flag"
+                    f"the record says that this login has been in the {record.store} since {record.since}, but the flag"
                     f" in .env makes the app read the {flag_store}",
-                    "Somebody switched the flag by hand. If the app has run since, choose the store it ran on with"
-                    " auth_state_conflict; if not, switch the flag back",
+                    "Somebody switched the flag by hand. If the app has not run since, switch it back. If it has, keep"
+                    " the store that it ran on: -e auth_state_conflict=files, or -e auth_state_conflict=database",
                 )
             )
         return Authority(record.store, "the record", record)

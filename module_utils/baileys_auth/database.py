@@ -461,5 +461,5 @@ def refusal(error: Exception, where: str) -> Problem:
         "database_error",
         where,
         f"PostgreSQL refused ({state or 'no answer'}): {text}",
-        f"Nothing was kept, the transaction was rolled back. {_REMEDIES.get(state, 'Mend it and run again')}",
+        f"Nothing was kept, the transaction was rolled back. {_REMEDIES.get(state, 'Fix it and run again')}",
     )

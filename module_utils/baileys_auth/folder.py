@@ -154,7 +154,7 @@ class Folder:
         return Problem(
             "unknown_files",
             str(self.path),
-            f"{len(names)} file(s) that are no Baileys key: {shown}",
+            f"{len(names)} file(s) that are not Baileys keys: {shown}",
             "Move them out of the folder, or name their types in auth_state_key_types if a newer Baileys writes them",
         )
 

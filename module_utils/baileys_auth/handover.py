@@ -76,8 +76,9 @@ class Handover:
                     Problem(
                         "key_loss",
                         f"company {company_id}",
-                        f"the {found.store} hold keys that the {self.store} do not: {lost}. Messages would not decrypt",
-                        "Take them along: rollback_source=database. To lose them all the same: -e accept_key_loss=true",
+                        f"in the {found.store} and not in the {self.store}: {lost}. Messages would not decrypt",
+                        "Take them along: ansible-playbook rollback.yml -e rollback_source=database. To lose them all"
+                        " the same: add -e accept_key_loss=true",
                     )
                 )
             if self.settings.check_mode:
@@ -115,8 +116,9 @@ class Handover:
                 Problem(
                     "no_login",
                     str(folder / CREDS_FILE),
-                    "there are no whole creds of a login: on these files the app would make a new one",
-                    "Take the login along: rollback_source=database. Or restore a backup: rollback_source=backup",
+                    "it is missing or incomplete: started on these files, the app would make a new login",
+                    "Take the login along: ansible-playbook rollback.yml -e rollback_source=database. Or restore a"
+                    " backup: ansible-playbook rollback.yml -e rollback_source=backup",
                 )
             ) from None
 

@@ -60,7 +60,7 @@ def _read(backups: Backups, name: str, names: Names, staging: Staging | None) ->
             continue
         key = names.parse(file_name)
         if key is None:
-            raise _not_whole(path, f"{file_name} is no Baileys key")
+            raise _not_whole(path, f"{file_name} is not a Baileys key")
         try:
             canonical = values.canonical(data, key.type)
             if key == CREDS:

@@ -117,7 +117,7 @@ class _Run:
         unreadable = set(reader.listing.signatures) - reader.entries.keys()
         self.foreign = any(problem.code in ("unknown_files", "foreign") for problem in reader.problems)
         if self.foreign:
-            self.result.warnings.append("the folder holds files that are no Baileys keys; they were left alone")
+            self.result.warnings.append("the folder holds files that are not Baileys keys; they were left alone")
         return {**reader.entries, **{key: Entry(b"unreadable") for key in unreadable}}
 
     def _plan(self, present: dict[Key, Entry]) -> set[Key]:

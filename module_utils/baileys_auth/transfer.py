@@ -21,6 +21,7 @@ from .plan import Plan, count_by_type
 
 KEEP, MOVE = "keep", "move"
 FAIL = "fail"
+_TO = {store_authority.FILES: "rollback.yml", store_authority.DATABASE: "deploy.yml"}
 
 
 @dataclass(frozen=True)
@@ -143,10 +144,11 @@ class Transfer:
                 Problem(
                     "conflict",
                     f"company {company_id}",
-                    f"the {self.destination} hold what the last transfer did not put there, and the {self.source} do"
-                    f" not hold: {counts(plan.conflicts)}",
-                    f"Keep the {self.source} (the other state is archived first): -e auth_state_conflict={self.source}."
-                    f" Keep the {self.destination}: look at both with baileys_auth_info before you choose",
+                    f"in the {self.destination}, but neither put there by the last transfer nor in the {self.source}:"
+                    f" {counts(plan.conflicts)}",
+                    f"By the record the bot runs on the {self.source}. To keep that: the same again with"
+                    f" -e auth_state_conflict={self.source}, which archives what is in the {self.destination} first. To"
+                    " compare them: ansible-playbook status.yml",
                 )
             )
 
@@ -157,10 +159,10 @@ class Transfer:
                 Problem(
                     "identity_changed",
                     f"company {company_id}",
-                    f"the {self.source} hold another login than the one that was moved: its identity has changed,"
+                    f"the login in the {self.source} is another one than was moved: its identity has changed,"
                     " as when an app finds no login and makes a new one",
                     f"If the phone was paired again on purpose, keep the {self.source}:"
-                    f" -e auth_state_conflict={self.source}. If not, the {self.destination} hold the login that works",
+                    f" -e auth_state_conflict={self.source}. If not, the login that works is in the {self.destination}",
                 )
             )
 
@@ -190,12 +192,11 @@ class Transfer:
         self.state.write(company_id, record)
 
     def _wrong_way(self, company_id: str, found: Authority) -> Problem:
-        playbook = "rollback.yml" if found.store == store_authority.DATABASE else "deploy.yml"
         return Problem(
             "wrong_way",
             f"company {company_id}",
-            f"the {found.store} hold this login ({found.evidence}); the {self.source} over them would lose keys",
-            f"To move the login from the {found.store}: ansible-playbook {playbook}",
+            f"the login is in the {found.store} ({found.evidence}); to copy the {self.source} over it would lose keys",
+            f"To move it from there: ansible-playbook {_TO[self.source]}",
         )
 
 

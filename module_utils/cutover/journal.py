@@ -101,7 +101,7 @@ class Journal:
             "cutover_killed",
             str(self.path),
             f"the cut-over was {run.cut_off() if run else 'killed before it began'}",
-            "Run the same command again: it reads the journal and brings the app to a whole state",
+            "Run the same command again: it reads the journal, and finishes or undoes what was begun",
         )
 
     def under_way(self) -> Problem:

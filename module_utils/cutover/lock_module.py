@@ -87,7 +87,7 @@ def _held(holder: Holder) -> Problem:
     return Problem(
         "locked",
         "the lock of this host",
-        f"it is held by {holder}. Two runs at once would move one login to two places",
+        f"it is held by {holder}. Two runs at once could leave one login in two stores",
         "Wait until that run has ended. If it is dead, add -e lock_takeover=true: the journal is read first, and a run"
         " that still cuts over is left alone",
     )

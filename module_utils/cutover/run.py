@@ -428,7 +428,7 @@ def problems_of(error: Exception) -> list[Problem]:
     if isinstance(error, OSError):
         where = str(error.filename or "the disk")
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        remedy = "Make room there (old backups, `pm2 flush`), then run again" if full else "Mend it and run again"
+        remedy = "Make room there (old backups, `pm2 flush`), then run again" if full else "Fix it and run again"
         return [Problem("disk_full" if full else "system", where, error.strerror or "it failed", remedy)]
     try:
         return [refusal(error, "the database")]

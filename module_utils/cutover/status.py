@@ -86,7 +86,7 @@ def _broken(run: Run, store: str) -> Problem:
         "cutover_broken",
         "the journal",
         f"the cut-over of {run.begun_at} failed, and so did its way back; the flag says {store}",
-        "Look whether the app is up, then bring it to a whole state: ansible-playbook rollback.yml",
+        "Look whether the app is up, then finish or undo what was begun: ansible-playbook rollback.yml",
     )
 
 

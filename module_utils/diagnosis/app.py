@@ -42,7 +42,7 @@ def flag_in_pm2(facts: Facts) -> Said:
         where = f"pm2 process {each['name']}"
         if each["stored_flag"]:
             what = f"pm2 keeps {facts.flag}={each['stored_flag_value']} for it, which beats .env at each start"
-            remedy = "ansible-playbook deploy.yml (or rollback.yml), which starts it anew without; restart never does"
+            remedy = "ansible-playbook deploy.yml, or rollback.yml, which starts it anew without; restart never does"
             found.append(Problem("pm2_flag_stored", where, what, remedy))
         elif each["process_flag_value"] is not None and each["process_flag_value"] != (facts.flag_value or "false"):
             what = f"it was started with {facts.flag}={each['process_flag_value']} in its environment; .env says"

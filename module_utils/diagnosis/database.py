@@ -146,7 +146,7 @@ def ttl(facts: Facts) -> Said:
             listed = ", ".join(f"{count} {name}" for name, count in sorted(expiring.items()))
             what = f"{listed} would be deleted by age, and are written once: without them the login breaks"
             remedy = (
-                "ansible-playbook repair.yml takes the expiry off. If it comes back, the app itself sets it: mend that"
+                "ansible-playbook repair.yml takes the expiry off. If it comes back, the app itself sets it: fix that"
             )
             found.append(Problem("ttl_on_keys", f"company {company}", what, remedy))
     for name, sql in _deleting(facts):

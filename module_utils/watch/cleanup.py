@@ -86,10 +86,10 @@ def _objections(settings: Settings, database: Database, company: str) -> list[Pr
     if own:
         return own
     if owner["store"] != DATABASE or owner["moving_to"] or owner["since"] is None:
-        what = f"the {owner['store']} own this login ({owner['evidence']})"
+        what = f"this login is in the {owner['store']} ({owner['evidence']})"
         return [Problem("files_own", where, what, f"Only old files of a login on the database go. {_STAY}")]
     if not rows["present"] or rows["identity"] is None:
-        return [Problem("row_missing", where, "the database has no whole creds of this login", _STAY)]
+        return [Problem("row_missing", where, "the database has no complete creds of this login", _STAY)]
     found = []
     if facts["files"]["identity"] not in (None, rows["identity"]):
         what = "the old files are another login than the one in the database: their identity differs"

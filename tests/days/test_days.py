@@ -303,7 +303,7 @@ def test_after_a_rollback_there_is_nothing_to_watch_and_nothing_to_clean(days: D
     run = days.pass_at(seven_days + 3)
     ends_well(run)
     assert days.entries()[-1]["verdict"] == "rolled_back"
-    refused(days.cleanup("-e", "cleanup_scope=all"), "own this login")
+    refused(days.cleanup("-e", "cleanup_scope=all"), "this login is in the files")
 
 
 # --- Secrets -------------------------------------------------------------------------------------------------------

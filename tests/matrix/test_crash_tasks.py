@@ -33,13 +33,13 @@ DEPLOY = (
     "Send the test message through MCP, and wait for its answer",
     "Clear the staging of the new commit",
     KEPT_ASIDE,
-    "Give the lock back, and write down what the run came to",
+    "Release the lock, and record what the run came to",
 )
 ROLLBACK = (
     "Take the lock of this host, and begin its record",
     CUT_OVER,
     "Send the test message through MCP, and wait for its answer",
-    "Give the lock back, and write down what the run came to",
+    "Release the lock, and record what the run came to",
 )
 CELLS = [("deploy.yml", task) for task in DEPLOY] + [("rollback.yml", task) for task in ROLLBACK]
 

@@ -80,7 +80,7 @@ BAD_INPUTS = {
         [f"company_{COMPANY}/pre-key-77.json", "no JSON", "Restore"], login_file("pre-key-77.json", "nonsense")
     ),
     "unknown file": BadInput(
-        ["no Baileys key: notes.txt", f"company_{COMPANY}", "Move them out"], login_file("notes.txt", "x")
+        ["not Baileys keys: notes.txt", f"company_{COMPANY}", "Move them out"], login_file("notes.txt", "x")
     ),
     "database down": BadInput(["the database", "Connection refused", "Start it"], variables=nobody_listens),
     "wrong password": BadInput(["the database", "Correct the password in database_url"], variables=wrong_password),

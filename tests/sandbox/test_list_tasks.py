@@ -26,7 +26,8 @@ preflight : Look at the login
 preflight : Look at the backup
 preflight : Decide what this run has to do
 preflight : Look at what this rollback would lose
-preflight : Have the bot up again where a killed run has stopped it, though this one goes no further
+preflight : Put together what stands in its way
+preflight : Start the bot again when a killed run has left it stopped and this one goes no further
 preflight : Hand what is wrong to the report
 preflight : Stop here when anything is wrong
 preflight : Preflight passed
@@ -61,10 +62,10 @@ DEPLOY = f"""{PREFLIGHT}\
 release : Keep our own folder out of the repository
 release : Make the folder for the staging
 release : Pull the newest commit of the branch, without checking it out
-release : See whether the way to it is a fast-forward
+release : Look whether the new commit is a fast-forward
 release : Stop when this host has commits that the remote does not have
 release : See whether the lock file has changed, and whether the commit brings what is this host's own
-release : Stop when it brings a login or a .env of its own
+release : Stop when the commit tracks a login or a .env
 release : Lay out the commit beside the running app
 release : Install its dependencies there
 release : Newest code and dependencies ready
@@ -98,9 +99,9 @@ health : Send the test message through MCP, and wait for its answer
 health : Test message answered
 [database]
 health : Read the rows by type, the statistics and the files
-health : Stop when the bot has written to the other store, or a message to none
+health : Fail when the bot has written to the other store, or the test message has changed nothing
 health : Look at the processes once more
-health : Stop when one of them has ended since it was started
+health : Fail when a process has exited or restarted since the cut-over
 health : Stop when the database does not hold what the runbook expects in it
 health : Database and files checked
 [cutover]
@@ -113,7 +114,7 @@ monitor : Monitor scheduled
 
 ROLLBACK = f"""
 [always]
-Leave it at that when no host has to go back
+End here when no host has to go back
 {PREFLIGHT.split("[always]", 1)[1].lstrip()}\
 [cutover]
 {TAKE}\
@@ -136,9 +137,9 @@ health : Send the test message through MCP, and wait for its answer
 health : Test message answered
 [stores]
 health : Read the rows by type, the statistics and the files
-health : Stop when the bot has written to the other store, or a message to none
+health : Fail when the bot has written to the other store, or the test message has changed nothing
 health : Look at the processes once more
-health : Stop when one of them has ended since it was started
+health : Fail when a process has exited or restarted since the cut-over
 health : Stop when the database does not hold what the runbook expects in it
 health : Database and files checked
 {SUMMARY}"""
