@@ -2,7 +2,8 @@
 
 A mark is plain data: ``{path, process, stream, inode, offset, fingerprint, at}``. The fingerprint is a digest of
 the bytes just before the offset: it tells a file that was emptied and has grown again (copytruncate) from one
-that only grew, and finds the rotated copy that holds the lines in between.
+that only grew, and finds the rotated copy that holds the lines in between. At the start of a file there are none;
+there the copies made after the mark (``at``) hold what was written since.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from .problems import HostError, Problem
 _CHUNK = 1 << 16  # bytes per read
 _LONGEST = 1 << 14  # bytes of one line that are looked at; the rest of it is skipped
 _FINGERPRINT = 256  # bytes before the offset
+_TICK = 0.02  # seconds: the file system's clock may be so far behind
 _SHOWN = 500  # characters of a line in a result
 _KEPT = 5  # matches kept per pattern and file; all are counted
 
@@ -172,6 +174,7 @@ class Tail:
         self._inode: int | None = spot.get("inode")
         self._offset = int(spot.get("offset") or 0)
         self._fingerprint: str | None = spot.get("fingerprint")
+        self._at: float | None = spot.get("at")
         self._file: BinaryIO | None = None
         self._rest = b""
         self._skipping = False
@@ -184,8 +187,9 @@ class Tail:
     def mark(self) -> dict[str, Any]:
         """Where the next pass has to go on: behind the last whole line."""
         offset = self._offset - len(self._rest)
-        spot = {**self.source, "inode": self._inode, "offset": offset, "fingerprint": None, "at": time.time()}
+        spot = {**self.source, "inode": self._inode, "offset": offset, "fingerprint": None, "at": self._at}
         if self._file:
+            spot["at"] = time.time()
             spot["fingerprint"] = _fingerprint(self._file, spot["offset"])
         elif spot["offset"] == self._offset:
             spot["fingerprint"] = self._fingerprint
@@ -198,7 +202,7 @@ class Tail:
     def lines(self) -> Iterator[str]:
         """The whole lines since the last call, of the rotated file first, then of the new one."""
         if self._file is None:
-            yield from self._open()
+            yield from self._open(copied_after=self._at)
         if self._file is None:
             return
         if os.fstat(self._file.fileno()).st_size < self._offset or self._overwritten():
@@ -216,22 +220,24 @@ class Tail:
             yield from self._drain(self._file, last=True)
             yield from self._restart()
 
-    def _open(self) -> Iterator[str]:
+    def _open(self, copied_after: float | None = None) -> Iterator[str]:
         try:
             file = open(self._path, "rb")  # noqa: SIM115 - stays open, so that a rename cannot hide its end
         except FileNotFoundError:
             return
         status = os.fstat(file.fileno())
-        if self._inode is None:
+        if self._inode is None or (status.st_ino == self._inode and self._offset == 0):
+            # Nothing stands before this place that could tell whether the file was emptied since.
+            yield from self._read([] if copied_after is None else _copies(self._path, copied_after))
             self._offset, self._fingerprint = 0, None
-        elif status.st_ino != self._inode or (self._offset and _fingerprint(file, self._offset) != self._fingerprint):
+        elif status.st_ino != self._inode or _fingerprint(file, self._offset) != self._fingerprint:
             yield from self._from_copy()
             self._offset, self._fingerprint = 0, None
         self._file, self._inode = file, status.st_ino
 
     def _restart(self) -> Iterator[str]:
         self.close()
-        self._inode, self._offset, self._fingerprint = None, 0, None
+        self._inode, self._offset, self._fingerprint, self._at = None, 0, None, time.time()
         self._rest, self._skipping = b"", False
         yield from self._open()
         if self._file:
@@ -245,13 +251,16 @@ class Tail:
 
     def _from_copy(self) -> Iterator[str]:
         """The lines after the offset in the rotated copies: the one that holds our place, then all younger ones."""
-        offset = self._offset
         copies = _copies(self._path)
-        place = _place(copies, self._inode, offset, self._fingerprint)
+        place = _place(copies, self._inode, self._offset, self._fingerprint)
         if place is None:
             self.gap = True
             return
-        for path in reversed(copies[: place + 1]):
+        yield from self._read(copies[: place + 1], self._offset)
+
+    def _read(self, copies: Sequence[Path], offset: int = 0) -> Iterator[str]:
+        """All of these copies, the oldest first; of that one what follows the offset."""
+        for path in reversed(copies):
             with suppress(OSError, EOFError), open_copy(path) as file:
                 self._offset = offset
                 yield from self._drain(file, last=True)
@@ -288,14 +297,14 @@ def holding(mark: dict[str, Any]) -> Path | None:
     return None if place is None else copies[place]
 
 
-def _copies(path: Path) -> list[Path]:
-    """The rotated copies of a log, the youngest first."""
+def _copies(path: Path, after: float = 0) -> list[Path]:
+    """The rotated copies of a log, the youngest first; only those written to after that time."""
     found = []
     for copy in path.parent.glob(f"{glob_escape(path.name.partition('.')[0])}*"):
         with suppress(OSError):
             if copy.is_file() and copy.name != path.name and _is_copy(copy.name, path.name):
                 found.append((copy.stat().st_mtime_ns, copy))
-    return [copy for _, copy in sorted(found, reverse=True)]
+    return [copy for changed, copy in sorted(found, reverse=True) if changed / 1e9 > after - _TICK]
 
 
 def _place(copies: Sequence[Path], inode: int | None, offset: int, fingerprint: str | None) -> int | None:

@@ -120,7 +120,9 @@ def test_a_file_that_was_not_there_yet(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("rotate", [rename, copytruncate])
 @pytest.mark.parametrize("suffix", [".1", "-20251007", "__2025"])
-def test_rotated_between_the_calls(log: Path, rotate: Any, suffix: str) -> None:
+@pytest.mark.parametrize("marked", ["old\n", "", None], ids=["with lines", "empty", "not there"])
+def test_rotated_between_the_calls(log: Path, rotate: Any, suffix: str, marked: str | None) -> None:
+    log.unlink() if marked is None else log.write_text(marked)
     spot = logs.mark({"path": str(log)})
     write(log, "before rotation\n")
     if suffix == "__2025":  # as pm2-logrotate names them
@@ -151,6 +153,24 @@ def test_rotated_and_compressed(log: Path) -> None:
     copy.unlink()
     write(log, "after rotation\n")
     assert since(spot) == ["before rotation", "after rotation"]
+
+
+def test_a_copy_from_before_an_empty_logs_mark_is_not_read_again(log: Path) -> None:
+    copy = copytruncate(log)
+    os.utime(copy, (1, 1))
+    spot = logs.mark({"path": str(log)})
+    write(log, "new\n")
+    assert since(spot) == ["new"]
+    assert since(logs.mark({"path": str(log)}, at_start=True)) == ["new"]
+
+
+def test_an_empty_log_that_was_rotated_by_name_with_nothing_in_it_lost_nothing(log: Path) -> None:
+    log.write_text("")
+    tail = logs.Tail(logs.mark({"path": str(log)}))
+    rename(log)
+    write(log, "new\n")
+    assert list(tail.lines()) == ["new"]
+    assert not tail.gap
 
 
 def test_emptied_and_grown_beyond_the_mark_again(log: Path) -> None:
