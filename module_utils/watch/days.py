@@ -81,9 +81,14 @@ def _good_since(passes: list[Entry], since: str, max_gap: timedelta) -> tuple[da
 
 
 def _same(entry: Entry, cut_over: Mapping[str, str]) -> bool:
-    """Whether the entry was made after this very cut-over of all these companies."""
+    """Whether the entry was made after this very cut-over of all these companies.
+
+    One that could not tell, as no record could be read, counts against the days where it is not good, never for them.
+    """
     have: Mapping[str, Any] = entry["cut_over"]["since"]
-    return all(have.get(company) == since for company, since in cut_over.items())
+    if entry["verdict"] == "good" or _time(entry["at"]) < max(map(_time, cut_over.values())):
+        return all(have.get(company) == since for company, since in cut_over.items())
+    return all(have.get(company, "") in (since, None) for company, since in cut_over.items())
 
 
 def _first(entry: Entry) -> str:

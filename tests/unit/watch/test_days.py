@@ -85,6 +85,21 @@ def test_a_bad_pass_begins_them_anew() -> None:
     assert "was not good: pm2 has restarted it" in refusal.problem
 
 
+def test_a_bad_pass_that_could_not_tell_its_cut_over_begins_them_anew() -> None:
+    """As where neither the database nor the host's own record could be read."""
+    entries = passes(after(days=10))
+    unknown = {"cut_over": {"run": "a", "since": {"962302": None}}}
+    entries[2] |= {**unknown, "verdict": "bad", "findings": [{"problem": "it does not answer"}]}
+    (refusal,) = days.refusals(entries, after(days=10), "real", CUT_OVER, GAP, "here")
+    assert refusal.code == "too_early"
+    assert "was not good: it does not answer" in refusal.problem
+    # Before the cut-over it is no business of these days, and a good one proves nothing for them.
+    earlier = [ledgers.entry(after(hours=-1), CUT_OVER, verdict="bad", **unknown), *passes(after(days=8))]
+    assert codes(earlier, after(days=8)) == []
+    late = [*passes(after(days=8)), ledgers.entry(after(days=9, hours=3), CUT_OVER, **unknown)]
+    assert codes(late, after(days=9, hours=3)) == ["gap"]
+
+
 @pytest.mark.parametrize("said", [{"renewed": ["ledger_edited"]}, {"adopted": True}])
 def test_what_nobody_can_prove_any_more_begins_them_anew(said: dict[str, Any]) -> None:
     """A ledger begun anew in the first hours would else forget what was bad in them."""
