@@ -44,17 +44,26 @@ class Wanted:
     excluded: set[str] = field(default_factory=set)
 
 
+@dataclass(frozen=True)
+class Before:
+    """Where the last pass left off. `marks`: by path; `usual`: as it was before the run `switch`."""
+
+    run: str | None
+    marks: dict[str, dict[str, Any]]
+    usual: dict[str, Any]
+    switch: str | None
+
+
 def observe(wanted: Wanted) -> tuple[Seen, str]:
     """(what is seen, the ledger's text). The last line of it says from where on logs are new; others check its seal."""
-    text = read_ledger(wanted.settings.state_dir)
-    cut_over = last_cut_over(Journal(wanted.settings.state_dir))
-    before = _last_pass(text)
+    text, journal = read_ledger(wanted.settings.state_dir), Journal(wanted.settings.state_dir)
+    cut_over = last_cut_over(journal)
     problems: list[Problem] = []
     processes = _processes(wanted, problems)
     database, report = _database(wanted, problems)
     problems += report.problems
     value, _count = dotenv.effective(wanted.env_file, wanted.flag)
-    log_lines = _logs(wanted, processes, before, cut_over)
+    log_lines = _logs(wanted, processes, last_pass(text), cut_over)
     stores = {facts["authority"]["store"] for facts in report.companies.values()}
     seen: Seen = {
         "run": cut_over["run"],
@@ -85,20 +94,33 @@ def last_run(state_dir: Path) -> str | None:
 
 
 def last_cut_over(journal: Journal) -> dict[str, Any]:
-    """The run that brought the app where it is, by the journal: `run`, `at`, and where the logs ended (`mark`)."""
-    found: dict[str, Any] = {"run": None, "at": None, "mark": []}
+    """The run that brought the app where it is, by the journal: `run`, `at`, where the logs ended (`mark`), how often
+    pm2 had restarted each process when it was up (`restarts`), and which run brought it to its store (`switch`).
+    """
+    found: dict[str, Any] = {"run": None, "at": None, "to": None, "mark": [], "restarts": {}}
+    found["switch"] = {"run": None, "mark": []}
+    aims: dict[str, Any] = {}
     for entry in journal.entries():
-        if entry["event"] == "end" and entry.get("outcome") == "done":
-            found = {"run": entry["run"], "at": entry["at"], "mark": entry.get("answer", {}).get("mark", [])}
+        if entry["event"] == "begin":
+            aims[entry["run"]] = entry["plan"].get("to")
+        elif entry["event"] == "end" and entry.get("outcome") == "done":
+            answer, to = entry.get("answer", {}), aims.get(entry["run"])
+            this = {"run": entry["run"], "mark": answer.get("mark", [])}
+            restarts = {each["name"]: each["restart_time"] for each in answer.get("processes", [])}
+            switch = found["switch"] if to == found["to"] else this
+            found = {**this, "at": entry["at"], "to": to, "restarts": restarts, "switch": switch}
     return found
 
 
-def _last_pass(ledger: str) -> dict[str, Any] | None:
+def last_pass(ledger: str) -> Before | None:
+    """Others check the seals, so a line may be anything."""
     for line in reversed(ledger.splitlines()):
         with suppress(ValueError, KeyError, TypeError):
             entry = json.loads(line)
             if entry["kind"] == "pass":
-                return entry["seen"]
+                seen, log_lines = entry["seen"], entry["seen"]["logs"]
+                marks = {spot["path"]: {**spot, "offset": int(spot["offset"])} for spot in log_lines["marks"]}
+                return Before(seen["run"], marks, log_lines["usual"], log_lines.get("switch"))
     return None
 
 
@@ -124,11 +146,13 @@ def _processes(wanted: Wanted, problems: list[Problem]) -> list[dict[str, Any]]:
 
 
 def _logs(
-    wanted: Wanted, processes: Sequence[dict[str, Any]], before: Seen | None, cut_over: dict[str, Any]
+    wanted: Wanted, processes: Sequence[dict[str, Any]], before: Before | None, cut_over: dict[str, Any]
 ) -> dict[str, Any]:
     """The lines since the last pass; on the first since the cut-over's stop, else since now."""
-    goes_on = before is not None and before["since"] is not None and before["run"] == cut_over["run"]
-    known = {spot["path"]: spot for spot in (before["logs"]["marks"] if goes_on and before else cut_over["mark"])}
+    goes_on = before is not None and before.run == cut_over["run"]
+    known = before.marks if before and goes_on else {spot["path"]: spot for spot in cut_over["mark"]}
+    switch = cut_over["switch"]
+    known_rates = before is not None and before.switch == switch["run"]
     sources = {source["path"]: source for each in processes for source in each.pop("logs")}
     # A file that was not marked is new: all of it. Without any mark, as when nobody cut over here, nothing old counts.
     marks = [known.get(path) or logs.mark(source, at_start=bool(known)) for path, source in sources.items()]
@@ -143,12 +167,13 @@ def _logs(
         "counts": {pattern.name: seen.counts[pattern.name] for pattern in wanted.counted},
         "shown": shown[:_SHOWN],
         "marks": seen.marks,
-        "usual": before["logs"]["usual"] if goes_on and before else _usual(wanted.forbidden, cut_over["mark"]),
+        "switch": switch["run"],
+        "usual": before.usual if before and known_rates else _usual(wanted.forbidden, switch["mark"]),
     }
 
 
 def _usual(forbidden: Sequence[logs.Pattern], marks: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """How often each forbidden line was written before the cut-over; only those that were."""
+    """How often each forbidden line was written before the switch; only those that were."""
     rates = log_rates.before(marks, [pattern for pattern in forbidden if pattern.forgivable])
     return {name: asdict(rate) for name, rate in rates.items() if rate.count}
 
