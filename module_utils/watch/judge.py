@@ -17,6 +17,8 @@ GOOD, BAD, UNLINKED, ROLLED_BACK = "good", "bad", "unlinked", "rolled_back"
 # Key types that a login never loses all of; a lid-mapping has a TTL, and the others come and go.
 _LASTING = ("session", "pre-key", "app-state-sync-key")
 _MAY_EXPIRE = {"lid-mapping"}
+# A cut-over that was killed, or whose way back failed: the flag alone does not say that the bot runs.
+_LEFT_UNDONE = {"cutover_unfinished", "cutover_broken"}
 _LOGS = "pm2 logs --nostream --lines 100"
 _BACK = "If it stays so, go back: ansible-playbook rollback.yml"
 Seen = Mapping[str, Any]
@@ -54,7 +56,8 @@ class Pass:
 def judge(this: Pass) -> tuple[str, list[Problem]]:
     """(verdict, what is wrong)."""
     if this.seen["store"] == "files":
-        return ROLLED_BACK, []
+        left_undone = [each for each in _what_the_modules_say(this) if each.code in _LEFT_UNDONE]
+        return (BAD if left_undone else ROLLED_BACK), left_undone
     found = [problem for rule in RULES for problem in rule(this)]
     if any(problem.code == "phone_unlinked" for problem in found):
         return UNLINKED, found
@@ -93,17 +96,21 @@ def _unlinked(this: Pass) -> Iterator[Problem]:
 
 
 def _processes(this: Pass) -> Iterator[Problem]:
-    same_run = this.before is not None and this.before["run"] == this.seen["run"]
-    earlier = {each["name"]: each for each in this.before["processes"]} if this.before and same_run else {}
+    if this.before is not None and this.before["run"] == this.seen["run"]:
+        since, earlier = "the last pass", {each["name"]: each["restarts"] for each in this.before["processes"]}
+    else:
+        since = "the cut-over"
+        earlier = {each["name"]: each.get("restarts_at_start") for each in this.seen["processes"]}
     for each in this.seen["processes"]:
         where = f"pm2 process {each['name']}"
         logs = f"See why: pm2 logs {each['name']} --nostream --err --lines 100"
         if each["status"] != "online":
             start = f"pm2 restart {each['name']}. {logs}"
             yield Problem("process_down", where, f"its status is {each['status']}", start)
-        restarts = each["restarts"] - earlier.get(each["name"], each)["restarts"]
+        before = earlier.get(each["name"])
+        restarts = 0 if before is None else each["restarts"] - before
         if restarts > this.limits.restarts:
-            what = f"pm2 has restarted it {restarts} time(s) since the last pass"
+            what = f"pm2 has restarted it {restarts} time(s) since {since}"
             yield Problem("process_restarted", where, what, logs)
         megabytes = each["memory_bytes"] / (1 << 20)
         if 0 < this.limits.memory_mb < megabytes:

@@ -17,6 +17,7 @@ from ..baileys_auth.database import Database, connect, refusal
 from ..baileys_auth.transfer import Settings
 from ..cutover import health
 from ..cutover.journal import Journal
+from ..cutover.status import problem_of
 from ..node_host import dotenv, log_rates, logs, pm2_states
 from ..node_host.mask import mask_value
 from ..node_host.problems import HostError, Problem
@@ -59,7 +60,9 @@ def observe(wanted: Wanted) -> tuple[Seen, str]:
     text, journal = read_ledger(wanted.settings.state_dir), Journal(wanted.settings.state_dir)
     cut_over = last_cut_over(journal)
     problems: list[Problem] = []
-    processes = _processes(wanted, problems)
+    processes = _processes(wanted, cut_over, problems)
+    left_undone = problem_of(journal, wanted.settings.flag_store, processes)
+    problems += [left_undone] if left_undone else []
     database, report = _database(wanted, problems)
     problems += report.problems
     value, _count = dotenv.effective(wanted.env_file, wanted.flag)
@@ -124,7 +127,7 @@ def last_pass(ledger: str) -> Before | None:
     return None
 
 
-def _processes(wanted: Wanted, problems: list[Problem]) -> list[dict[str, Any]]:
+def _processes(wanted: Wanted, cut_over: dict[str, Any], problems: list[Problem]) -> list[dict[str, Any]]:
     found = pm2_states.look(wanted.processes)
     problems += [Problem(**problem) for problem in found["problems"]]
     return [
@@ -133,6 +136,7 @@ def _processes(wanted: Wanted, problems: list[Problem]) -> list[dict[str, Any]]:
             "status": each["status"],
             "pid": each["pid"],
             "restarts": each["restart_time"],
+            "restarts_at_start": cut_over["restarts"].get(each["name"]),
             "uptime_seconds": each["uptime_ms"] // 1000,
             "memory_bytes": each["memory"],
             "logs": [

@@ -126,15 +126,27 @@ def test_back_on_files_there_is_nothing_to_judge() -> None:
     assert judge.judge(look(lambda seen: seen.update(store="files", flag="false"))) == ("rolled_back", [])
 
 
+@pytest.mark.parametrize("code", ["cutover_unfinished", "cutover_broken"])
+def test_on_files_after_a_cut_over_that_was_killed_is_not_back(code: str) -> None:
+    """The flag says files, and the bot is stopped: taken for a rollback, the schedule would end here."""
+    left = [{"code": each, "where": "", "problem": "", "remedy": ""} for each in (code, "database_unreachable")]
+    verdict, found = judge.judge(look(lambda seen: seen.update(store="files", flag="false", problems=left)))
+    assert (verdict, [each.code for each in found]) == ("bad", [code])
+
+
 # --- What was before -----------------------------------------------------------------------------------------------
 
 
-def test_restarts_of_a_cut_over_are_no_crashes() -> None:
+@pytest.mark.parametrize(("at_start", "found"), [(9, []), (None, []), (8, ["process_restarted"])])
+def test_restarts_of_a_cut_over_are_no_crashes_and_those_after_it_are(at_start: int | None, found: list[str]) -> None:
+    """`at_start`: as the journal has it at the end of the cut-over; None where it does not tell."""
+
     def deployed(seen: dict[str, Any]) -> None:
         seen["run"] = "next"
-        seen["processes"][0]["restarts"] = 9
+        seen["processes"][0] |= {"restarts": 9, "restarts_at_start": at_start}
 
-    assert codes(look(deployed)) == []
+    assert codes(look(deployed)) == found
+    assert codes(look(deployed, before=None)) == found
 
 
 def noisy(count: int) -> Change:
