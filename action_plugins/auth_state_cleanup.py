@@ -39,16 +39,16 @@ class ActionModule(ActionBase):
             return result | {"failed": True, "msg": str(error), "problems": error.as_dicts()}
 
     def _clean(self, given: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
-        listed = self._module("auth_state_cleanup", {**given, "state": "planned"})
-        if listed.get("failed") or listed.get("unreachable"):
-            return listed
         hold = keeper.Keeper(
             Path(own["controller_dir"]).expanduser(), self._variables["inventory_hostname"], own["key"]
         )
         inventories = [str(path) for path in context.CLIARGS["inventory"]]
         folders = [own["app_dir"], *(given[name] for name in ("state_dir", "sessions_dir", "backup_dir"))]
-        at, clock = keeper.now(inventories, PROJECT, folders, self._connection.transport)
         with hold.alone(writing=not self._task.check_mode):
+            listed = self._module("auth_state_cleanup", {**given, "state": "planned"})
+            if listed.get("failed") or listed.get("unreachable"):
+                return listed
+            at, clock = keeper.now(inventories, PROJECT, folders, self._connection.transport)
             chain = permit.check(hold, listed, at, clock, own["max_gap_hours"])
             if self._task.check_mode or not listed["changed"]:
                 return permit.shown(listed)

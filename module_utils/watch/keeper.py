@@ -13,6 +13,7 @@ import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -107,10 +108,16 @@ class Keeper:
         return ledger.read(text, self.key(make=make), self.host, self.anchor(), where)
 
     def seal(self, entry: Entry, chain: Chain, *, renew: bool = False) -> str:
-        """The next line. The anchor knows of it before it can be on the target. `renew`: it begins a new ledger."""
-        begin = Chain() if renew else chain
-        line = ledger.seal({**entry, "host": self.host}, self.key(make=True), begin)
-        self._write(Anchor(begin.count, begin.last, line))
+        """The next line. The anchor knows of it before it can be on the target. `renew`: it begins a new ledger.
+
+        What the anchor knows already it does not forget for it: the line may never be written, or be refused because
+        another pass has written one since the ledger was read.
+        """
+        line = ledger.seal({**entry, "host": self.host}, self.key(make=True), Chain() if renew else chain)
+        known = self.anchor()
+        if known is None or (known.pending is not None and chain.last == ledger.digest(known.pending)):
+            known = Anchor(chain.count, chain.last)
+        self._write(replace(known, pending=line))
         return line
 
     def written(self, line: str) -> None:

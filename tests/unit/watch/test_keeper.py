@@ -66,6 +66,25 @@ def test_two_passes_at_once_do_not_write_over_each_other(tmp_path: Path) -> None
         pass
 
 
+def test_a_truncation_is_found_until_an_entry_has_told_of_it(tmp_path: Path) -> None:
+    """The one that would have is sealed, and the host is gone before it is written."""
+    hold = ledgers.keep(tmp_path / "monitor", [ledgers.entry(NOW, SINCE)] * 3, tmp_path / "ledger.jsonl")
+    shorter = "".join((tmp_path / "ledger.jsonl").read_text().splitlines(keepends=True)[:2])
+    for _ in range(2):
+        chain = hold.read(shorter)
+        assert [each.code for each in chain.faults] == ["ledger_truncated"]
+        line = hold.seal(ledgers.entry(NOW, SINCE), chain)
+    assert hold.read(f"{shorter}{line}\n").faults == []
+
+
+@pytest.mark.parametrize("written", [False, True])
+def test_a_new_ledger_that_nobody_knows_to_be_written(tmp_path: Path, written: bool) -> None:
+    hold = ledgers.keep(tmp_path / "monitor", [ledgers.entry(NOW, SINCE)] * 2, tmp_path / "ledger.jsonl")
+    text = observe.read_ledger(tmp_path)
+    line = hold.seal(ledgers.entry(NOW, SINCE), hold.read(text), renew=True)
+    assert hold.read(f"{line}\n" if written else text).faults == []
+
+
 def test_a_line_that_was_cut_off_is_written_anew(tmp_path: Path) -> None:
     hold = Keeper(tmp_path / "monitor", "bot-1")
     first = hold.seal(ledgers.entry(NOW, SINCE), hold.read("", make=True))

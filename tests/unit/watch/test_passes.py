@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 import ledgers
-from ansible.module_utils.watch import passes
+import pytest
+from ansible.module_utils.node_host.problems import HostError
+from ansible.module_utils.watch import observe, passes
+from ansible.module_utils.watch.append import append
+from ansible.module_utils.watch.keeper import Keeper
+from test_judge import WELL
 
 SINCE = {"962302": "2026-11-24T10:00:00+00:00"}
+AT = datetime(2026, 11, 24, 14, tzinfo=timezone.utc)
 
 
 def entry(verdict: str, *codes: str, since: dict[str, str] = SINCE, **more: Any) -> dict[str, Any]:
@@ -43,3 +52,49 @@ def test_the_schedule_ends_with_a_cleanup_of_this_cut_over_alone() -> None:
     assert not passes.cleaned([entry("good"), entry("good")])
     assert not passes.cleaned([entry("good"), entry("bad", "changed_meanwhile", kind="cleanup"), entry("good")])
     assert not passes.cleaned([entry("good"), cleanup, entry("good", since=later)])
+
+
+# --- One pass, written down ----------------------------------------------------------------------------------------
+
+
+@dataclass
+class Host:
+    """A target's ledger, and the controller that keeps it."""
+
+    state: Path
+    hold: Keeper
+
+    def looked(self) -> str:
+        return observe.read_ledger(self.state)
+
+    def record(self, ledger: str, at: datetime = AT, *, check_mode: bool = False, **more: Any) -> dict[str, Any]:
+        params = {"seen": {**WELL, "since": SINCE}, "ledger": ledger, "limits": {}, "renew": False, **more}
+
+        def write(line: str, size: int, keep: int, renew: bool) -> dict[str, Any]:
+            try:
+                append(self.state, line, size, keep, renew=renew)
+            except HostError as error:
+                return {"failed": True, "problems": error.as_dicts()}
+            return {}
+
+        return passes.record(params, self.hold, at, "real", write, check_mode=check_mode)
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    return Host(tmp_path / "state", Keeper(tmp_path / "monitor", ledgers.HOST))
+
+
+def refusal(record: Callable[[], object]) -> str:
+    with pytest.raises(HostError) as caught:
+        record()
+    (problem,) = caught.value.problems
+    return problem.code
+
+
+def test_of_two_passes_that_looked_at_once_the_second_is_refused_and_the_third_is_good(host: Host) -> None:
+    host.record(host.looked())
+    looked = host.looked()
+    host.record(looked)
+    assert refusal(lambda: host.record(looked)) == "ledger_moved_on"
+    assert host.record(host.looked())["verdict"] == "good"
