@@ -23,6 +23,10 @@ from . import ledger
 from .ledger import Anchor, Chain, Entry
 
 REAL, SANDBOX = "real", "sandbox"
+_ITS_OWN = (
+    "Run it where monitor.yml runs, as the same user and with the same monitor_controller_dir, or give its key:"
+    f" monitor_key, in the vault. Where that is lost, {ledger.NEW}"
+)
 
 
 class Keeper:
@@ -70,7 +74,7 @@ class Keeper:
                         "ledger_no_key",
                         str(path),
                         "this controller has no key, so it cannot tell whether the ledger is genuine",
-                        "Run on the controller that runs monitor.yml, or give its key: monitor_key, in the vault",
+                        _ITS_OWN,
                     )
                 ) from None
         make_folder(self._folder)
@@ -100,12 +104,21 @@ class Keeper:
                 )
             ) from None
 
-    def read(self, text: str, *, make: bool = False) -> Chain:
-        """The ledger, checked. `make`: the key, where there is none yet."""
-        if not text and self.anchor() is None:
+    def read(self, text: str, *, make: bool = False, renew: bool = False) -> Chain:
+        """The ledger, checked. `make`: the key, where there is none yet. `renew`: whoever sealed it.
+
+        One that another controller has sealed is refused: a line with our key in it would make it worthless there too.
+        """
+        anchor = self.anchor()
+        if not text and anchor is None:
             return Chain()
         where = f"{self.host}: .auth-state/ledger.jsonl"
-        return ledger.read(text, self.key(make=make), self.host, self.anchor(), where)
+        chain = ledger.read(text, self.key(make=make and (renew or not text)), self.host, anchor, where)
+        ours = anchor is not None or chain.entries or {fault.code for fault in chain.faults} != {"ledger_edited"}
+        if not ours and not renew:
+            what = "this controller has never written to it, and no entry has the seal of its key"
+            raise HostError(Problem("ledger_other_key", where, what, _ITS_OWN))
+        return chain
 
     def seal(self, entry: Entry, chain: Chain, *, renew: bool = False) -> str:
         """The next line. The anchor knows of it before it can be on the target. `renew`: it begins a new ledger.

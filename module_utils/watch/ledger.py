@@ -20,8 +20,11 @@ from typing import Any
 from ..node_host.problems import Problem
 
 Entry = dict[str, Any]
-NEW = "move it aside and begin anew, which begins the seven days anew as well: ansible-playbook monitor.yml"
-RENEW = f"Find out who changed it; then {NEW} -e monitor_new_ledger=true"
+NEW = (
+    "move it aside and begin anew, which begins the seven days anew as well: ansible-playbook monitor.yml"
+    " -e monitor_new_ledger=true"
+)
+RENEW = f"Find out who changed it; then {NEW}"
 
 
 @dataclass(frozen=True)

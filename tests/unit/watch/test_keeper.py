@@ -45,7 +45,7 @@ def test_the_anchor_follows_what_is_written(tmp_path: Path) -> None:
     hold = Keeper(tmp_path / "monitor", "bot-1")
     for number in range(3):
         text = (state / "ledger.jsonl").read_text() if number else ""
-        chain = hold.read(text, make=True)
+        chain = hold.read(text, make=number == 0)
         assert chain.faults == []
         line = hold.seal(ledgers.entry(NOW + timedelta(hours=number), SINCE), chain)
         append(state, line, chain.size, chain.keep, renew=False)
@@ -102,7 +102,7 @@ def test_a_line_that_was_cut_off_is_written_anew(tmp_path: Path) -> None:
 def test_a_new_ledger_keeps_the_old_one(tmp_path: Path) -> None:
     hold = Keeper(tmp_path / "monitor", "bot-1")
     (tmp_path / "ledger.jsonl").write_text("damaged\n")
-    chain = hold.read("damaged\n", make=True)
+    chain = hold.read("damaged\n", make=True, renew=True)
     line = hold.seal(ledgers.entry(NOW, SINCE), chain, renew=True)
     aside = append(tmp_path, line, chain.size, chain.keep, renew=True)
     hold.written(line)

@@ -79,6 +79,10 @@ class Host:
 
         return passes.record(params, self.hold, at, "real", write, check_mode=check_mode)
 
+    def elsewhere(self, folder: str = "elsewhere") -> Host:
+        """The same host, from another controller or by another user."""
+        return Host(self.state, Keeper(self.state.parent / folder, ledgers.HOST))
+
 
 @pytest.fixture
 def host(tmp_path: Path) -> Host:
@@ -98,3 +102,36 @@ def test_of_two_passes_that_looked_at_once_the_second_is_refused_and_the_third_i
     host.record(looked)
     assert refusal(lambda: host.record(looked)) == "ledger_moved_on"
     assert host.record(host.looked())["verdict"] == "good"
+
+
+def test_a_pass_from_elsewhere_makes_no_key_and_writes_nothing(host: Host) -> None:
+    """As from cron, where XDG_STATE_HOME is not set and the folder is another one."""
+    host.record(host.looked())
+    before, other = host.looked(), host.elsewhere()
+    assert refusal(lambda: other.record(other.looked())) == "ledger_no_key"
+    assert not (host.state.parent / "elsewhere/key").exists()
+    assert (host.looked(), host.record(host.looked())["verdict"]) == (before, "good")
+
+
+def test_nor_does_one_that_has_a_key_for_other_hosts(host: Host) -> None:
+    host.record(host.looked())
+    before, other = host.looked(), host.elsewhere()
+    other.hold.key(make=True)
+    assert refusal(lambda: other.record(other.looked())) == "ledger_other_key"
+    assert (host.looked(), host.record(host.looked())["verdict"]) == (before, "good")
+
+
+@pytest.mark.parametrize("has_a_key", [False, True])
+def test_who_has_lost_the_folder_begins_anew(host: Host, has_a_key: bool) -> None:
+    host.record(host.looked())
+    other = host.elsewhere()
+    if has_a_key:
+        other.hold.key(make=True)
+    assert other.record(other.looked(), renew=True)["verdict"] == "good"
+    assert other.record(other.looked())["verdict"] == "good"
+
+
+def test_a_first_line_of_ours_that_was_touched_is_no_other_controllers(host: Host) -> None:
+    host.record(host.looked())
+    (host.state / "ledger.jsonl").write_text(ledgers.changed(host.looked().strip(), verdict="bad") + "\n")
+    assert host.record(host.looked())["findings"][0]["code"] == "ledger_edited"
