@@ -120,6 +120,15 @@ class Keeper:
             raise HostError(Problem("ledger_other_key", where, what, _ITS_OWN))
         return chain
 
+    def clock_back(self, chain: Chain, at: datetime) -> list[Problem]:
+        """Nothing, or why no entry of this time may follow: it would be out of order, and all after it."""
+        newest, now = chain.entries[-1]["at"] if chain.entries else "", at.isoformat(timespec="seconds")
+        if now >= newest:
+            return []
+        what = f"it says {now}, and the newest entry of the ledger is of {newest}: the next would be out of order"
+        remedy = f"Set it right (timedatectl). If it is, it was ahead at that entry: wait until then, or {ledger.NEW}"
+        return [Problem("clock_back", "the clock of this controller", what, remedy)]
+
     def seal(self, entry: Entry, chain: Chain, *, renew: bool = False) -> str:
         """The next line. The anchor knows of it before it can be on the target. `renew`: it begins a new ledger.
 

@@ -39,6 +39,8 @@ def record(params: Answer, keeper: Keeper, at: datetime, clock: str, write: Writ
     """One entry more; in check mode only what it would say."""
     with keeper.alone(writing=not check_mode):
         chain = keeper.read(params["ledger"], make=not check_mode, renew=params["renew"])
+        if not params["renew"] and (problems := keeper.clock_back(chain, at)):
+            raise HostError(*problems)
         adopted = keeper.anchor() is None and chain.count > 0
         if params["renew"]:  # what was wrong with the old one is kept with it, and said here
             entry = _entry(params, [], [], at, clock) | {"renewed": sorted({each.code for each in chain.faults})}

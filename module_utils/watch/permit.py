@@ -22,7 +22,7 @@ def check(keeper: Keeper, listed: Answer, at: datetime, clock: str, max_gap_hour
         raise HostError(Problem("max_gap", "cleanup_max_gap_hours", what, "Daily passes need about 26"))
     where = f"{keeper.host}: .auth-state/ledger.jsonl"
     chain = keeper.read(listed["ledger"])
-    problems = list(chain.faults)
+    problems = [*chain.faults, *keeper.clock_back(chain, at)]
     if keeper.anchor() is None:
         what = "this controller has never seen it, so it cannot tell whether its newest entries are there"
         problems.append(Problem("ledger_no_anchor", where, what, "Run monitor.yml from this controller first"))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import ledgers
 import pytest
 from ansible.module_utils.node_host.problems import HostError
-from ansible.module_utils.watch import observe, passes
+from ansible.module_utils.watch import observe, passes, permit
 from ansible.module_utils.watch.append import append
 from ansible.module_utils.watch.keeper import Keeper
 from test_judge import WELL
@@ -135,3 +135,23 @@ def test_a_first_line_of_ours_that_was_touched_is_no_other_controllers(host: Hos
     host.record(host.looked())
     (host.state / "ledger.jsonl").write_text(ledgers.changed(host.looked().strip(), verdict="bad") + "\n")
     assert host.record(host.looked())["findings"][0]["code"] == "ledger_edited"
+
+
+def test_a_clock_that_went_back_writes_nothing(host: Host) -> None:
+    """A clock that was ahead at one pass would else make every later entry one that is out of order."""
+    host.record(host.looked(), AT + timedelta(days=3))
+    before = host.looked()
+    assert refusal(lambda: host.record(before, check_mode=True)) == "clock_back"
+    assert refusal(lambda: host.record(before)) == "clock_back"
+    assert host.looked() == before
+    assert host.record(before, AT + timedelta(days=3))["findings"] == []
+    assert host.record(host.looked(), renew=True)["findings"] == []
+    assert host.record(host.looked())["findings"] == []
+
+
+def test_a_cleanup_waits_for_the_clock_as_well(host: Host) -> None:
+    host.record(host.looked())
+    listed = {"ledger": host.looked(), "since": SINCE}
+    with pytest.raises(HostError) as caught:
+        permit.check(host.hold, listed, AT - timedelta(minutes=1), "real", 26)
+    assert "clock_back" in [problem.code for problem in caught.value.problems]
