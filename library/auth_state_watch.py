@@ -12,6 +12,7 @@ short_description: Look at a bot that runs on the database, since the last look
 description:
   - Looks at the processes, at the log lines since the last pass, at the database, its rows and its latency, at the
     flag, at what the app says of itself, and at the old files. Judges nothing and writes nothing.
+  - While a cut-over of this host goes on it waits for its end, two minutes at most.
   - Where the logs were read up to, and what was seen then, it takes from the last entry of the ledger
     (C(ledger.jsonl) in O(state_dir)); for the first pass, from the journal of the cut-over.
   - M(auth_state_ledger) judges what was seen, and writes it down.

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -13,38 +16,69 @@ from ..baileys_auth.database import Database
 from ..baileys_auth.errors import AuthStateError, Problem
 from ..baileys_auth.manifest import ManifestStore
 from ..baileys_auth.transfer import Settings
+from ..cutover.journal import Journal
 from ..node_host import logs
 from ..node_host.pm2_states import Wanted as Processes
+from ..node_host.problems import HostError
 from . import cleanup, observe
+
+Seen = TypeVar("Seen")
+_PATIENCE = 120  # seconds, for a cut-over to end; it takes a few
 
 
 def look(instance: AnsibleModule) -> dict[str, Any]:
     """auth_state_watch."""
     params = instance.params
+    # The flag as well is read anew each time: a cut-over that was waited for may have switched it.
+    seen, ledger = between_runs(Journal(Path(params["state_dir"])), lambda: observe.observe(_wanted(params)))
+    return {"seen": seen, "ledger": ledger}
+
+
+def between_runs(
+    journal: Journal,
+    see: Callable[[], Seen],
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Seen:
+    """What is seen while no cut-over of this host goes on: what one stops and starts is no fault of the bot.
+
+    Raises HostError where one does not end.
+    """
+    end = clock() + _PATIENCE
+    while True:
+        last, run = journal.last(), journal.unfinished()
+        if run is not None and run.alive():
+            if clock() >= end:
+                raise HostError(journal.under_way())
+            sleep(1)
+            continue
+        seen, after = see(), journal.last()
+        if (last and last.id) == (after and after.id):
+            return seen
+
+
+def _wanted(params: dict[str, Any]) -> observe.Wanted:
     counted = [
         {**pattern, "name": name} for name in ("cleanup", "sent", "received", "unlinked") for pattern in params[name]
     ]
-    seen, ledger = observe.observe(
-        observe.Wanted(
-            settings=arguments.settings(params, check_mode=True),
-            companies=arguments.companies(params),
-            conninfo=params["conninfo"],
-            schema=params["schema"],
-            env_file=params["env_file"],
+    return observe.Wanted(
+        settings=arguments.settings(params, check_mode=True),
+        companies=arguments.companies(params),
+        conninfo=params["conninfo"],
+        schema=params["schema"],
+        env_file=params["env_file"],
+        flag=params["flag"],
+        processes=Processes(
+            names=params["processes"],
+            optional=params["optional_processes"],
+            pm2_home=params["pm2_home"],
             flag=params["flag"],
-            processes=Processes(
-                names=params["processes"],
-                optional=params["optional_processes"],
-                pm2_home=params["pm2_home"],
-                flag=params["flag"],
-            ),
-            health_url=params["health_url"] or None,
-            forbidden=logs.patterns(params["forbidden"]),
-            counted=logs.patterns(counted),
-            excluded=arguments.excluded(params),
-        )
+        ),
+        health_url=params["health_url"] or None,
+        forbidden=logs.patterns(params["forbidden"]),
+        counted=logs.patterns(counted),
+        excluded=arguments.excluded(params),
     )
-    return {"seen": seen, "ledger": ledger}
 
 
 def clean(instance: AnsibleModule) -> dict[str, Any]:

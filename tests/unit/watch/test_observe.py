@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.module_utils.baileys_auth.names import Names
+from ansible.module_utils.baileys_auth.transfer import Settings
 from ansible.module_utils.cutover.journal import Journal
+from ansible.module_utils.node_host import pm2_states
 from ansible.module_utils.watch import observe
 
 
@@ -78,3 +83,32 @@ def test_a_line_that_is_no_pass_is_passed_over(line: Any) -> None:
     assert found is not None
     assert (found.run, found.marks) == ("a", {"/w-out.log": MARKS[0]})
     assert observe.last_pass(f"{json.dumps(line)}\n") is None
+
+
+# --- A look --------------------------------------------------------------------------------------------------------
+
+
+def test_a_look_says_what_a_killed_cut_over_has_left_undone(tmp_path: Path, journal: Journal) -> None:
+    """On a host of which nothing else can be seen: no pm2, no database, no files."""
+    (tmp_path / "sessions").mkdir()
+    (tmp_path / ".env").write_text("USE_DATABASE_AUTH_STATE=false\n")
+    folders = (tmp_path / "sessions", tmp_path, tmp_path / "backups")
+    wanted = observe.Wanted(
+        settings=Settings(*folders, "bot-1", "files", Names(), time.time(), check_mode=True),
+        companies=["962302"],
+        conninfo=None,
+        schema="public",
+        env_file=str(tmp_path / ".env"),
+        flag="USE_DATABASE_AUTH_STATE",
+        processes=pm2_states.Wanted(["worker"], pm2_home=str(tmp_path), executable="no-pm2"),
+        health_url=None,
+        forbidden=[],
+        counted=[],
+    )
+    assert "cutover_unfinished" not in [each["code"] for each in observe.observe(wanted)[0]["problems"]]
+    journal.write("a1", "begin", plan={"to": "files"}, pid=os.getpid(), started=1)
+    journal.write("a1", "done", step="flag", to="files")
+    seen, _ = observe.observe(wanted)
+    assert seen["store"] == "files"
+    (left,) = [each for each in seen["problems"] if each["code"] == "cutover_unfinished"]
+    assert "cut off on the way to the files, after the step flag" in left["problem"]
