@@ -61,6 +61,36 @@ def test_a_failure_stops_the_fleet_and_what_was_moved_goes_back_when_told(fleet:
     ]
 
 
+def test_a_host_that_fails_after_its_move_goes_back_too_and_has_failed(
+    fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody writes in this crontab; the job comes when all else is done."""
+    (tmp_path / "crontab").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "crontab").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    path = json.dumps({"app_path": [str(tmp_path), str(fleet.first.root / "bin")], "monitor_schedule": True})
+    run = fleet.play("deploy.yml", "-e", "fleet_on_failure=rollback", "-e", path)
+    assert run.rc == 2, run.output[-6000:]
+    said = " ".join(run.output.split())
+    failed = 'sandbox: failed at "Keep the job in the controller\'s crontab", when all else was done'
+    assert f"{failed}; then company 962302 runs on its files" in said
+    assert "second: not begun, and left as it was" in said
+    assert fleet.first.health()["store"] == "files"
+
+
+def test_a_host_that_is_not_reached_keeps_none_of_those_before_it_from_going_back(fleet: Fleet, tmp_path: Path) -> None:
+    (tmp_path / "ssh").write_text("#!/bin/sh\nexit 255\n")
+    (tmp_path / "ssh").chmod(0o755)
+    far = {"ansible_connection": "ssh", "ansible_ssh_executable": str(tmp_path / "ssh")}
+    (tmp_path / "far.json").write_text(json.dumps({"whatsapp": {"hosts": {"second": far}}}))
+    run = fleet.play("deploy.yml", "-i", str(tmp_path / "far.json"), "-e", "fleet_on_failure=rollback")
+    assert run.rc not in (0, 1), run.output[-6000:]
+    assert "second: not reached, and left as it was" in run.output
+    assert "third: not begun, and left as it was" in run.output
+    assert "sandbox: company 962302 runs on its files" in run.output
+    assert fleet.first.health()["store"] == "files"
+
+
 def test_a_failure_stops_the_fleet_and_what_was_moved_stays(fleet: Fleet) -> None:
     """The second fails after its switch, and is brought back by itself; the third is not begun."""
     third = fleet.seen("third")

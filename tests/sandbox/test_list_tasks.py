@@ -19,6 +19,7 @@ preflight : Start of the runbook
 preflight : Look at the variables of every role
 preflight : Stop here when a variable is missing or wrong
 preflight : Look at the lock, and at the run that holds it
+preflight : Stop here when this host is not reached
 preflight : Look at the app - its tools, its code and the remote's, the disk, its settings
 preflight : Look at the processes
 preflight : Look at the database
