@@ -11,6 +11,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from ansible.module_utils.cutover.lock import Holder, Lock
 from conftest import Days, ends_well, until
 from driver import PROJECT
 
@@ -32,10 +33,11 @@ class Crontab:
         self.command.chmod(0o755)
 
     def jobs(self) -> list[tuple[str, str]]:
-        """(when, what) of the monitor's jobs."""
+        """(when, what) of the monitor's jobs; what: as cron hands it to sh. An unescaped % would end it there."""
         listed = subprocess.run([self.command, "-l"], capture_output=True, text=True, check=False).stdout.splitlines()
         assert all(line.startswith(NAME) for line in listed[::2]), listed
-        return [(" ".join(line.split()[:5]), line.split(maxsplit=5)[5]) for line in listed[1::2]]
+        assert [line for line in listed[1::2] if re.search(r"(?<!\\)%", line)] == []
+        return [(" ".join(line.split()[:5]), line.split(maxsplit=5)[5].replace(r"\%", "%")) for line in listed[1::2]]
 
 
 @pytest.fixture(scope="module")
@@ -61,14 +63,11 @@ def days(days: Days) -> Days:
 
 @pytest.fixture(scope="module")
 def scheduled(days: Days, crontab: Crontab, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
-    """The arguments of a run that schedules in that crontab, and so do the passes that it starts."""
-    file = tmp_path_factory.mktemp("vars") / "schedule.json"
-    variables = {
-        "app_path": [str(crontab.bin), str(days.sandbox.root / "bin")],
-        "monitor_schedule_arguments": ["-e", f"@{file}"],
-    }
-    file.write_text(json.dumps(variables))
-    return ("-e", "monitor_schedule=true", "-e", f"@{file}")
+    """The arguments of a run that schedules in that crontab. Its passes have them from nowhere but their job."""
+    file = tmp_path_factory.mktemp("vars") / "path.json"
+    file.write_text(json.dumps({"app_path": [str(crontab.bin), str(days.sandbox.root / "bin")]}))
+    given = {"monitor_schedule_arguments": ["-e", f"@{file}", "-e", "wanted=100%"]}
+    return ("-e", "monitor_schedule=true", "-e", f"@{file}", "-e", json.dumps(given | {"monitor_schedule_keep": 20}))
 
 
 def test_deploy_schedules_it_when_told(days: Days, crontab: Crontab, scheduled: tuple[str, ...]) -> None:
@@ -82,13 +81,14 @@ def test_deploy_schedules_it_when_told(days: Days, crontab: Crontab, scheduled: 
 
 def test_the_job_runs_a_pass_and_leaves_its_events(days: Days, crontab: Crontab, scheduled: tuple[str, ...]) -> None:
     """As cron does: by sh, with next to no environment."""
-    ((_, job),) = crontab.jobs()
+    ((when, job),) = crontab.jobs()
     before = len(days.entries()) if days.ledger.exists() else 0
     bare = {"HOME": os.environ["HOME"], "SHELL": "/bin/sh", "PATH": "/usr/bin:/bin", "LOGNAME": "somebody"}
     done = subprocess.run(["/bin/sh", "-c", job], cwd="/", env=bare, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr
     assert (done.stdout, done.stderr) == ("", "")
     assert len(days.entries()) == before + 1
+    assert crontab.jobs() == [(when, job)], "the pass has written its job anew, from what the job itself carries"
     assert days.entries()[-1]["clock"] == "real"
     (artifacts,) = (days.sandbox.root / "monitor/runner/artifacts").iterdir()
     assert (artifacts / "status").read_text() == "successful"
@@ -140,13 +140,24 @@ def test_after_bad_passes_in_a_row_it_goes_back_by_itself(
     crash(days)
     assert days.pass_at(26, *told).rc == 2
     assert days.sandbox.health()["store"] == "database"
+    # Somebody else has the host: the way back is refused, and that is told too.
     crash(days)
+    lock, holder = Lock(days.ledger.parent), Holder.here(os.getpid(), "deploy.yml", "a test")
+    assert lock.take(holder)
     run = days.pass_at(28, *told)
+    assert lock.release(holder.run)
     assert run.rc == 2
-    assert "After 2 bad passes in a row the login went back to its files" in run.message()
+    wrong = "the login was to go back to its files (monitor_rollback_after), and that went wrong"
+    assert f"{wrong}: refused, and nothing of it was changed" in run.message()
+    assert days.sandbox.health()["store"] == "database"
+    crash(days)
+    run = days.pass_at(30, *told)
+    assert run.rc == 2
+    assert "After 3 bad passes in a row the login went back to its files" in run.message()
     assert (days.sandbox.health()["store"], days.sandbox.health()["identity"]) == ("files", identity)
-    assert days.webhook.received[-1]["goes_back"] is True
+    told_of_it = [each.get("went_back") for each in days.webhook.received if each["goes_back"]]
+    assert told_of_it == [None, False, None, True]
     # The next pass sees that there is nothing to watch any more.
-    ends_well(days.pass_at(30, *told))
+    ends_well(days.pass_at(32, *told))
     assert days.entries()[-1]["verdict"] == "rolled_back"
     assert crontab.jobs() == []

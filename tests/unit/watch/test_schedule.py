@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,19 +50,12 @@ def test_a_deploy_of_new_code_days_later_leaves_the_job_as_it_is(goes_well: Call
     goes_well(PLAY)
 
 
-# It takes a while to read: whoever does so meanwhile reads the same.
-CRONTAB = """#!/bin/sh
-case "$1" in
-  -l) cat "$0.tab" 2>/dev/null; sleep 0.5; test -e "$0.tab" ;;
-  *) cp "$1" "$0.tab" ;;
-esac
-"""
 FLEET = """
 - hosts: localhost
   gather_facts: false
   tasks:
     - ansible.builtin.add_host: {{name: "{{{{ item }}}}", groups: [fleet], ansible_connection: local}}
-      loop: [bot-1, bot-2, bot-3]
+      loop: {hosts}
 - hosts: fleet
   gather_facts: false
   environment: {{PATH: "{folder}:{{{{ lookup('env', 'PATH') }}}}"}}
@@ -71,14 +67,65 @@ FLEET = """
 """
 
 
-def test_hosts_that_are_deployed_together_have_a_job_each(
-    goes_well: Callable[[str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    command = tmp_path / "crontab"
-    command.write_text(CRONTAB)
-    command.chmod(0o755)
+@pytest.fixture
+def schedules(
+    goes_well: Callable[..., None], paper: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Callable[..., list[str]]:
+    """`schedules(hosts, *arguments)`: the jobs in the crontab after a deploy of these hosts, or a pass over them."""
     monkeypatch.setenv("ANSIBLE_CONFIG", str(PROJECT / "ansible.cfg"))
     monkeypatch.setenv("RUNBOOK_REPORTS_DIR", str(tmp_path))
-    goes_well(FLEET.format(folder=tmp_path))
-    jobs = [line for line in (tmp_path / "crontab.tab").read_text().splitlines() if line.startswith("#Ansible")]
-    assert len(jobs) == 3
+
+    def schedules(hosts: list[str], *arguments: str) -> list[str]:
+        goes_well(FLEET.format(folder=paper.crontab.parent, hosts=json.dumps(hosts)), *arguments)
+        return paper.jobs()
+
+    return schedules
+
+
+def test_hosts_that_are_deployed_together_have_a_job_each(schedules: Callable[..., list[str]]) -> None:
+    assert len(schedules(["bot-1", "bot-2", "bot-3"])) == 3
+
+
+def words_of(job: str) -> list[str]:
+    """The words of the job's command, as cron hands it to sh: an escaped % is one, another would end the line."""
+    command = job.split(maxsplit=5)[5]
+    assert re.findall(r"(?<!\\)%", command) == []
+    assert len(command) <= 998, "cron takes no more"
+    return shlex.split(command.replace("\\%", "%"))
+
+
+GIVEN = {
+    "monitor_schedule_arguments": [
+        "--vault-password-file=~/.vault-password",
+        "-e",
+        '{"fleet_serial": [1, "25%", "100%"]}',
+    ],
+    "monitor_schedule_environment": {"LANG": "C.UTF-8"},
+    "monitor_schedule_daily_hour": 7,
+    "monitor_schedule_keep": 20,
+    "monitor_rollback_after": 3,
+}
+
+
+def test_a_pass_writes_the_job_anew_as_it_was_given_with_e(
+    schedules: Callable[..., list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cron's passes have neither the operator's -e nor his environment; what the job carries along is enough."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    (job,) = schedules(["bot"], "-e", json.dumps(GIVEN), "-e", "monitor_webhook_url=https://hook.example.org/secret")
+    assert "secret" not in job
+    monkeypatch.delenv("XDG_STATE_HOME")
+    words = words_of(job)
+    assert str(tmp_path / "state/auth-state-monitor/runner") in words
+    given = shlex.split(words[words.index("--cmdline") + 1])
+    assert given[-3:] == GIVEN["monitor_schedule_arguments"]
+    # The vault's password has no file here.
+    assert schedules(["bot"], *(each for each in given if "vault" not in each or each.startswith("{"))) == [job]
+
+
+def test_a_job_that_cron_does_not_take_is_refused_before_anything_is_changed(paper: Any) -> None:
+    given = {"monitor_schedule": True, "monitor_schedule_arguments": ["-e", "x" * 400]}
+    code, said = paper.play("deploy.yml", {"near": paper.near()}, "-e", json.dumps(given))
+    assert code == 2
+    assert "The job for its crontab would have" in said
+    assert not paper.crontab.with_suffix(".tab").exists()
