@@ -16,16 +16,7 @@ extends_documentation_fragment:
   - baileys_auth.database
   - baileys_auth.files
   - baileys_auth.stores
-attributes:
-  check_mode:
-    support: full
-    description: Reads only.
-  diff_mode:
-    support: none
-    description: Changes nothing.
-  idempotent:
-    support: full
-    description: Changes nothing.
+  - baileys_auth.reads_only
 author: The project's maintainers
 """
 

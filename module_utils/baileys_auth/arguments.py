@@ -81,9 +81,21 @@ def settings(params: dict[str, Any], *, check_mode: bool, backup: bool = False) 
 
 
 def flag_store(env_file: str, flag: str) -> str:
-    """The store that the app reads: the database when the last assignment of the flag in .env says `true`."""
+    """The store that the app reads: the database when the last assignment of the flag in .env says `true`.
+
+    Raises AuthStateError for a `TRUE`, which one app takes for on and another for off: the stores must not be guessed.
+    """
     value, _count = dotenv.effective(env_file, flag)
-    return DATABASE if value is not None and value.strip().lower() == "true" else FILES
+    if not dotenv.is_on(value) and (value or "").strip().lower() == "true":
+        raise AuthStateError(
+            Problem(
+                "flag_spelling",
+                env_file,
+                f"{flag} is {value!r}, and only the app's code knows whether that is on or off",
+                "Its log says which: Using database auth state, or Using file auth state. Write exactly true, or false",
+            )
+        )
+    return DATABASE if dotenv.is_on(value) else FILES
 
 
 def names(params: dict[str, Any]) -> Names:

@@ -201,12 +201,7 @@ def _plan(instance: AnsibleModule) -> Plan:
         schema=params["schema"],
         env_file=params["env_file"],
         flag=params["flag"],
-        processes=Wanted(
-            names=params["processes"],
-            optional=params["optional_processes"],
-            pm2_home=params["pm2_home"],
-            flag=params["flag"],
-        ),
+        processes=Wanted.owners(params),
         log_files=params["log_files"],
         uptime_seconds=params["uptime_seconds"],
         health_url=params["health_url"] or None,

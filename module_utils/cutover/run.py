@@ -161,7 +161,7 @@ class CutOver:
 
     def _switched(self) -> bool:
         value, _count = dotenv.effective(self.plan.env_file, self.plan.flag)
-        return ((value or "").strip().lower() == "true") == (self.plan.to == DATABASE)
+        return dotenv.is_on(value) == (self.plan.to == DATABASE)
 
     # The steps
 

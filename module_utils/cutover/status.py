@@ -91,13 +91,7 @@ def _broken(run: Run, store: str) -> Problem:
 
 
 def _processes(params: dict[str, Any], problems: list[Answer]) -> list[Answer]:
-    wanted = pm2_states.Wanted(
-        names=params["processes"],
-        optional=params["optional_processes"],
-        pm2_home=params["pm2_home"],
-        flag=params["flag"],
-    )
-    seen = pm2_states.look(wanted)
+    seen = pm2_states.look(pm2_states.Wanted.owners(params))
     problems += seen["problems"]
     return [{name: each[name] for name in ("name", "pid", "status")} for each in seen["processes"]]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..node_host import dotenv
 from ..node_host.problems import Problem
 
 Seen = dict[str, Any]
@@ -79,7 +80,7 @@ class Facts:
     @property
     def store(self) -> str:
         """What the flag in .env makes the app read."""
-        return "database" if (self.flag_value or "").strip().lower() == "true" else "files"
+        return "database" if dotenv.is_on(self.flag_value) else "files"
 
     @property
     def processes(self) -> list[Seen]:

@@ -31,12 +31,7 @@ def diagnose(instance: AnsibleModule) -> dict[str, Any]:
         app_dir=Path(params["app_dir"]),
         env_file=params["env_file"],
         flag=params["flag"],
-        processes=Processes(
-            names=params["processes"],
-            optional=params["optional_processes"],
-            pm2_home=params["pm2_home"],
-            flag=params["flag"],
-        ),
+        processes=Processes.owners(params),
         health_url=params["health_url"] or "",
         forbidden=logs.patterns(params["forbidden"]),
         unlinked=logs.patterns(params["unlinked"]),

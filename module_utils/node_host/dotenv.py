@@ -212,6 +212,11 @@ def effective(path: str | os.PathLike[str], name: str) -> tuple[str | None, int]
     return (mine[-1].value if mine else None), len(mine)
 
 
+def is_on(value: str | None) -> bool:
+    """Whether a flag of this value is on: the one word that every app takes for it, and that `write_flag` writes."""
+    return value == "true"
+
+
 def write_flag(path: str | os.PathLike[str], name: str, value: str | None, *, dry_run: bool = False) -> Edit:
     """Set (or with None remove) one flag in a file, atomically. Mode, owner and extended attributes are kept.
 

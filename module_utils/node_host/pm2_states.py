@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -31,6 +31,13 @@ class Wanted:
     timeout: float = 60
     stop_timeout: float = 30
     max_crashes: int = 3
+
+    @classmethod
+    def owners(cls, params: Mapping[str, Any]) -> Wanted:
+        """The owners of a login, as the options of every module name them that looks at the app."""
+        return cls(
+            params["processes"], optional=params["optional_processes"], pm2_home=params["pm2_home"], flag=params["flag"]
+        )
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "names", list(dict.fromkeys(self.names)))

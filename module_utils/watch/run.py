@@ -68,12 +68,7 @@ def _wanted(params: dict[str, Any]) -> observe.Wanted:
         schema=params["schema"],
         env_file=params["env_file"],
         flag=params["flag"],
-        processes=Processes(
-            names=params["processes"],
-            optional=params["optional_processes"],
-            pm2_home=params["pm2_home"],
-            flag=params["flag"],
-        ),
+        processes=Processes.owners(params),
         health_url=params["health_url"] or None,
         forbidden=logs.patterns(params["forbidden"]),
         counted=logs.patterns(counted),

@@ -146,7 +146,7 @@ def of_backup(**more: Any) -> Callable[[Facts], None]:
 WRONG: list[tuple[Callable[[Facts], Any], set[tuple[str, str]]]] = [
     (setting(env_mode=0o604), set()),
     (setting(flag_count=2), {("flag", "flag_duplicated")}),
-    (setting(flag_value="True"), {("flag", "flag_value")}),
+    (setting(flag_value="1"), {("flag", "flag_value"), ("app", "other_store")}),
     (in_worker(stored_flag=True, stored_flag_value="false"), {("flag-in-pm2", "pm2_flag_stored")}),
     (in_worker(process_flag_value="false"), {("flag-in-pm2", "flag_overridden")}),
     (in_worker(process_flag_value="true"), set()),
