@@ -17,7 +17,8 @@ PROJECT = Path(__file__).resolve().parents[1]
 # Ansible takes the project's module_utils along to targets only; this part runs here.
 ansible.module_utils.__path__.append(str(PROJECT / "module_utils"))
 
-from ansible.module_utils.node_host.problems import HostError  # noqa: E402 - after the path above
+from ansible.module_utils.node_host.commands import answer_for_host  # noqa: E402 - after the path above
+from ansible.module_utils.node_host.problems import HostError  # noqa: E402
 from ansible.module_utils.watch import keeper, permit  # noqa: E402
 
 OF_THE_CONTROLLER = ("app_dir", "controller_dir", "key", "max_gap_hours")
@@ -34,9 +35,10 @@ class ActionModule(ActionBase):
         given = {name: value for name, value in self._task.args.items() if name not in OF_THE_CONTROLLER}
         own = {name: self._task.args.get(name) for name in OF_THE_CONTROLLER}
         try:
-            return result | self._clean(given, own)
+            answer = self._clean(given, own)
         except HostError as error:
-            return result | {"failed": True, "msg": str(error), "problems": error.as_dicts()}
+            answer = {"failed": True, "msg": str(error), "problems": error.as_dicts()}
+        return result | answer_for_host(answer, self._variables["inventory_hostname"])
 
     def _clean(self, given: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
         hold = keeper.Keeper(

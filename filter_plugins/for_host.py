@@ -1,10 +1,12 @@
-"""The commands of a text, for one host: without a limit they would go for the whole fleet."""
+"""The filter for_host: the commands in what an operator is told to type go for one host, not for the whole fleet."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+
+import ansible.module_utils
 
 DOCUMENTATION = r"""
 name: for_host
@@ -37,15 +39,16 @@ _value:
   type: raw
 """
 
-# The rest of a command goes to the end of its line, or to the next one.
-_UNLIMITED = re.compile(r"(ansible-playbook [a-z_]+\.yml)(?!(?:(?!ansible-playbook )[^\n])* (?:-l|--limit)\b)")
+PROJECT = Path(__file__).resolve().parents[1]
+# Ansible takes the project's module_utils along to targets only; this runs here.
+ansible.module_utils.__path__.append(str(PROJECT / "module_utils"))
+
+from ansible.module_utils.node_host import commands  # noqa: E402 - after the path above
 
 
 def for_host(value: str | list[dict[str, Any]], host: str) -> str | list[dict[str, Any]]:
     """The text, or each finding's remedy, with the host named in every command."""
-    if isinstance(value, str):
-        return _UNLIMITED.sub(lambda match: f"{match[1]} -l {host}", value)
-    return [{**finding, "remedy": for_host(finding["remedy"], host)} for finding in value]
+    return commands.for_host(value, host) if isinstance(value, str) else commands.findings_for_host(value, host)
 
 
 class FilterModule:

@@ -139,6 +139,11 @@ record:
   returned: O(state=info)
   type: dict
   sample: {"playbook": "deploy.yml", "outcome": "done", "at": "2026-11-24T22:12:00+00:00", "freeze_seconds": 1.9}
+left_undone:
+  description: Whether the last cut-over was killed, or could not bring the app back.
+  returned: O(state=info)
+  type: bool
+  sample: false
 problems:
   description: Why the lock cannot be taken.
   returned: failed, O(state=info)

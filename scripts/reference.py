@@ -82,7 +82,7 @@ def variables(role: str) -> list[str]:
         options |= {
             name: each
             for name, each in (spec.get("options") or {}).items()
-            if entry == "main" or not each.get("required")
+            if entry == next(iter(entries)) or not each.get("required")
         }
     defaults = read(f"roles/{role}/defaults/main.yml")
     rows = []

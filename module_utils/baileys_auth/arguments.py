@@ -92,7 +92,8 @@ def flag_store(env_file: str, flag: str) -> str:
                 "flag_spelling",
                 env_file,
                 f"{flag} is {value!r}, and only the app's code knows whether that is on or off",
-                "Its log says which: Using database auth state, or Using file auth state. Write exactly true, or false",
+                f"Its log says which (grep -h 'auth state' ~/.pm2/logs/*). Write {flag}=true if it is the database,"
+                f" {flag}=false if the files, then run again",
             )
         )
     return DATABASE if dotenv.is_on(value) else FILES

@@ -108,6 +108,8 @@ def decide(
         return Authority(record.store, "the record", record)
     if flag_store == DATABASE and row_exists:
         return Authority(DATABASE, "the flag is on and the database has the login")
+    if flag_store == DATABASE and folder_exists and choice == FILES:
+        return Authority(FILES, "chosen with auth_state_conflict")
     if flag_store == DATABASE and folder_exists:
         raise AuthStateError(
             Problem(
@@ -115,7 +117,7 @@ def decide(
                 where,
                 "the flag is on, but the database has no row of this login: the app would make a new one",
                 "Switch the flag off and restart the app before anything else:"
-                " ansible-playbook rollback.yml -e rollback_source=files",
+                " ansible-playbook rollback.yml -e rollback_source=files -e auth_state_conflict=files",
             )
         )
     return Authority(FILES, "the flag is off")

@@ -78,7 +78,7 @@ class Handover:
                         f"company {company_id}",
                         f"in the {found.store} and not in the {self.store}: {lost}. Messages would not decrypt",
                         "Take them along: ansible-playbook rollback.yml -e rollback_source=database. To lose them all"
-                        " the same: add -e accept_key_loss=true",
+                        " the same: ansible-playbook rollback.yml -e rollback_source=files -e accept_key_loss=true",
                     )
                 )
             if self.settings.check_mode:

@@ -64,7 +64,7 @@ def _check_owner(settings: Settings, database: Database, company_id: str, *, row
                 "row_missing",
                 f"company {company_id}",
                 "whatsapp_auth has no row of it, so there is no login to repair in the database",
-                "Name the right company, or migrate its files: ansible-playbook deploy.yml",
+                "Name the right company, or migrate its files: deploy.yml for this host",
             )
         )
     found = current_authority(settings, database, StateFile(settings.state_dir), company_id, row_exists=row_exists)
@@ -74,8 +74,8 @@ def _check_owner(settings: Settings, database: Database, company_id: str, *, row
                 "files_own",
                 f"company {company_id}",
                 f"its files hold the login ({found.evidence}), and they are whole: nothing has to be repaired",
-                "Migrate them over these rows, which are archived first:"
-                " ansible-playbook deploy.yml -e auth_state_conflict=files",
+                "Migrate them over these rows, which are archived first: deploy.yml for this host, with"
+                " -e auth_state_conflict=files",
             )
         )
 

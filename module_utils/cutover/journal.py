@@ -94,6 +94,13 @@ class Journal:
         run = self.last()
         return run if run is not None and run.unfinished() else None
 
+    def left_undone(self) -> bool:
+        """Whether the last run was killed, or failed and could not bring the app back: the next has to see to it."""
+        run = self.last()
+        if run is None:
+            return False
+        return run.end["outcome"] == "broken" if run.end is not None else run.unfinished() and not run.alive()
+
     def killed(self) -> Problem:
         """What to say where the run was killed while its caller lives."""
         run = self.unfinished()

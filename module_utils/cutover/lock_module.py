@@ -40,6 +40,7 @@ class _Host:
         return {
             "holder": asdict(present) if present else None,
             "record": last.as_dict() if last else None,
+            "left_undone": self.journal.left_undone(),
             "problems": [each.as_dict() for each in self.refusals(present)],
         }
 

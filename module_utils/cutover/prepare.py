@@ -25,7 +25,9 @@ _NOT_READ_BACK = (
     "Whether the app can read the copied login is only seen after its restart: no cutover_rehearsal_command is set, and"
     " .env names no SUPABASE_URL and key to read it back with"
 )
-_ONLY_WITH_RELEASE = "The way back to files needs the code of before as well: rollback.yml -e rollback_release=true"
+_ONLY_WITH_RELEASE = (
+    "The way back to files needs the code of before as well: ansible-playbook rollback.yml -e rollback_release=true"
+)
 
 
 _SLOW = 1.0  # seconds for one statement

@@ -95,7 +95,7 @@ class Release:
             # --keep refuses to touch a file that was changed meanwhile.
             self._git("reset", "--keep", self.commit_before)
         if self.patch.exists() and not self._changed_files():
-            self._git("apply", str(self.patch))
+            self._git("apply", "--whitespace=nowarn", "--no-ignore-whitespace", str(self.patch))
             self.patch.unlink()  # or a later way back would bring it once more
         (self.aside / _FACTS).unlink(missing_ok=True)
 

@@ -95,7 +95,14 @@ def reboot(facts: Facts) -> Said:
         )
     for name in facts.pending:
         what = "it was deleted to be started anew, and the run that did so was cut off"
-        found.append(Problem("pm2_pending", f"pm2 process {name}", what, "Run deploy.yml or rollback.yml again"))
+        found.append(
+            Problem(
+                "pm2_pending",
+                f"pm2 process {name}",
+                what,
+                "Run what was cut off again: ansible-playbook deploy.yml, or ansible-playbook rollback.yml",
+            )
+        )
     return found or "a reboot brings the processes back as they are"
 
 

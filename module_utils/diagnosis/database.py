@@ -25,7 +25,7 @@ def database(facts: Facts) -> Said:
     if facts.database.refused:
         return facts.database.refused
     took, allowed = facts.database.latency_ms, facts.limits.latency_ms
-    if took > allowed:
+    if 0 < allowed < took:
         what = f"it answers in {took:.0f} ms, and {allowed:.0f} are allowed: each message waits for several answers"
         return [
             Problem("database_slow", "the database", what, "Look at its load (pg_stat_activity), and at the way to it")
@@ -88,6 +88,7 @@ def rows(facts: Facts) -> Said:
     if not found:
         what = f"the flag is on, and {AUTH} has no row of it: at its next start the app makes a NEW login"
         remedy = "Off again before anything else: ansible-playbook rollback.yml -e rollback_source=files"
+        remedy += " -e auth_state_conflict=files"
         found = [Problem("row_missing", f"company {each}", what, remedy) for each in sorted(without)]
     for company in facts.companies:
         if company not in without and len(facts.database.rows[company]) == 1:
@@ -173,7 +174,7 @@ def cleanup(facts: Facts) -> Said:
     for company, seen in facts.info.items():
         rows = seen.get("database") or {}
         expired = rows.get("expired_for", 0.0) / 3600
-        if rows.get("expired") and expired > hours + 0.5:
+        if hours and rows.get("expired") and expired > hours + 0.5:
             what = f"{rows['expired']} key(s) are there still, the first {expired:.0f} h after its expiry;"
             what += f" the cleanup is due every {hours:g} h"
             remedy = f"The flag starts it: see that {facts.flag}=true in .env, then restart the worker:"

@@ -13,7 +13,10 @@ _OF_THE_DATABASE = {"conninfo", "psycopg_missing", "database_error", "login_twic
 
 
 def authority(facts: Facts) -> Said:
-    found = [each for each in facts.info_problems if each.code in _AUTHORITY - {"flag_without_login"}]
+    # What a flag of an uncertain value means is the flag's own finding.
+    certain = facts.flag_value in (None, "true", "false")
+    others = {"flag_without_login"} if certain else {"flag_without_login", "flag_against_record"}
+    found = [each for each in facts.info_problems if each.code in _AUTHORITY - others]
     stores = [f"company {company} on the {seen['authority']['store']}" for company, seen in facts.info.items()]
     return found or f"{', '.join(stores) or 'no login'}, as the flag has it"
 

@@ -209,7 +209,8 @@ def _store(this: Pass) -> Iterator[Problem]:
             "flag_off",
             ".env",
             f"the flag is {said}, and the record says that the database holds the login",
-            "Somebody switched it by hand. Set it to true again before the app restarts, or roll back: rollback.yml",
+            "Somebody switched it by hand. Set it to true again before the app restarts, or roll back:"
+            " ansible-playbook rollback.yml",
         )
     health = this.seen["health"]
     if health is None:

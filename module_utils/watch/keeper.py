@@ -63,7 +63,9 @@ class Keeper:
     def key(self, *, make: bool) -> bytes:
         """The key. `make`: where there is none yet. Raises HostError where there is none and none may be made."""
         if self._given:
-            return self._given.encode("utf-8")
+            text = self._given.strip()
+            # One that monitor.yml has made, out of its file, or one of the operator's own.
+            return bytes.fromhex(text) if re.fullmatch("[0-9a-f]{64}", text) else self._given.encode("utf-8")
         path = self._folder / "key"
         try:
             return bytes.fromhex(path.read_text("ascii"))
@@ -126,7 +128,9 @@ class Keeper:
         if now >= newest:
             return []
         what = f"it says {now}, and the newest entry of the ledger is of {newest}: the next would be out of order"
-        remedy = f"Set it right (timedatectl). If it is, it was ahead at that entry: wait until then, or {ledger.NEW}"
+        remedy = (
+            f"Set it right (timedatectl). If it is right, it was ahead at that entry: wait until then, or {ledger.NEW}"
+        )
         return [Problem("clock_back", "the clock of this controller", what, remedy)]
 
     def seal(self, entry: Entry, chain: Chain, *, renew: bool = False) -> str:

@@ -21,7 +21,7 @@ from ..node_host.problems import Problem
 
 Entry = dict[str, Any]
 NEW = (
-    "move it aside and begin anew, which begins the seven days anew as well: ansible-playbook monitor.yml"
+    "begin a new ledger; the old one is kept beside it, and the seven days begin anew: ansible-playbook monitor.yml"
     " -e monitor_new_ledger=true"
 )
 RENEW = f"Find out who changed it; then {NEW}"

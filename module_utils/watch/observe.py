@@ -61,7 +61,9 @@ def observe(wanted: Wanted) -> tuple[Seen, str]:
     cut_over = last_cut_over(journal)
     problems: list[Problem] = []
     processes = _processes(wanted, cut_over, problems)
-    left_undone = problem_of(journal, wanted.settings.flag_store, processes)
+    # Where all of it runs the other rules judge it: a run that was cut off behind the start may never get its end.
+    up = bool(processes) and all(each["status"] == "online" for each in processes)
+    left_undone = None if up else problem_of(journal, wanted.settings.flag_store, processes)
     problems += [left_undone] if left_undone else []
     database, report = _database(wanted, problems)
     problems += report.problems
@@ -156,7 +158,8 @@ def _logs(
     goes_on = before is not None and before.run == cut_over["run"]
     known = before.marks if before and goes_on else {spot["path"]: spot for spot in cut_over["mark"]}
     switch = cut_over["switch"]
-    known_rates = before is not None and before.switch == switch["run"]
+    # A pass of an older version names no switch: what was usual is its run's.
+    known_rates = before is not None and (before.switch or before.run) in (switch["run"], cut_over["run"])
     sources = {source["path"]: source for each in processes for source in each.pop("logs")}
     # A file that was not marked is new: all of it. Without any mark, as when nobody cut over here, nothing old counts.
     marks = [known.get(path) or logs.mark(source, at_start=bool(known)) for path, source in sources.items()]

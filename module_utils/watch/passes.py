@@ -180,5 +180,5 @@ def _not_written(answer: Answer) -> Problem:
         "ledger_not_written",
         ".auth-state/ledger.jsonl",
         f"the entry could not be written: {answer.get('msg', 'no answer')}",
-        "Run monitor.yml again",
+        "Run it again: ansible-playbook monitor.yml",
     )

@@ -94,12 +94,13 @@ def clean(instance: AnsibleModule) -> dict[str, Any]:
                     "plan_changed", str(settings.sessions_dir), "it is not what was listed a moment ago", "Run again"
                 )
             )
+        answer["since"] = {company: _since(settings, database, company) for company in companies}
         if params["state"] == "cleaned" and wanted and not instance.check_mode:
             answer |= _delete(settings, database, plans)
             for company, facts in answer["companies"].items():
                 facts["delete"] = plans[company].gone(settings.folder(company))
-        answer |= {"changed": wanted, "files": _files(settings, database, companies)}
-        answer["since"] = {company: _since(settings, database, company) for company in companies}
+        # Without the database: what is gone has to be told also where that went away in the middle.
+        answer |= {"changed": wanted, "files": _files(settings, companies)}
     return answer | {"ledger": observe.read_ledger(settings.state_dir), "run": observe.last_run(settings.state_dir)}
 
 
@@ -135,8 +136,8 @@ def _backup(settings: Settings, company: str) -> str | None:
     return made.archive
 
 
-def _files(settings: Settings, database: Database, companies: list[str]) -> dict[str, Any]:
-    found = info.inspect(settings, database, companies, set()).companies
+def _files(settings: Settings, companies: list[str]) -> dict[str, Any]:
+    found = info.inspect(settings, None, companies, set()).companies
     kept = ("present", "count", "by_type", "digest")
     return {company: {name: facts["files"][name] for name in kept} for company, facts in found.items()}
 

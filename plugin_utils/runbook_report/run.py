@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible.module_utils.node_host.commands import answer_for_host
+
 STEP, HAND_OVER = "runbook_step", "runbook_report"
 CUT_OVER, LOGS, LOCK = "auth_state_cutover", "log_watch", "auth_state_lock"
 
@@ -107,8 +109,9 @@ class Host:
         task.ended, task.outcome = at, outcome
         if outcome in (FAILED, UNREACHABLE):
             self.lost = self.lost or outcome == UNREACHABLE
-            message = str(result.get("msg") or result.get("stderr") or "no message")
-            self.failures.append(Failure(task.name, message.strip(), result.get("problems") or [], at))
+            told = answer_for_host(result, self.name)
+            message = str(told.get("msg") or told.get("stderr") or "no message")
+            self.failures.append(Failure(task.name, message.strip(), told.get("problems") or [], at))
         if outcome != SKIPPED:
             self._learn(task, result, at)
 

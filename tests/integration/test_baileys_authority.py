@@ -207,6 +207,13 @@ def test_flag_on_without_a_row_is_a_new_login_about_to_happen(bot_host: BotHost,
     with bot_host.unchanged(database):
         assert codes(bot_host.state("database")) == ["flag_without_login"]
     assert "flag_without_login" in [problem["code"] for problem in good(bot_host.info())["problems"]]
+    # The way out that it names.
+    assert "rollback_source=files -e auth_state_conflict=files" in bot_host.state("database")["msg"]
+    assert good(bot_host.info(conflict="files"))["problems"] == []
+    assert not good(bot_host.state("files", authority="abandon", conflict="files"))["changed"]
+    bot_host.flag("files")
+    good(bot_host.state("files", authority="settle", conflict="files"))
+    assert record(database)[:2] == ("files", None)
 
 
 def test_moved_by_hand_long_ago_is_adopted(bot_host: BotHost, database: TestDatabase) -> None:

@@ -11,6 +11,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from ansible.module_utils.baileys_auth import whole
 from ansible.module_utils.baileys_auth.archive import Backups
@@ -221,3 +222,21 @@ def test_what_stops_half_way_says_what_is_gone(moved: BotHost, monkeypatch: pyte
     assert (entry["verdict"], entry["deleted"]) == ("bad", {COMPANY: {"lid-mapping": 2}})
     clean(moved)
     assert not list(moved.folder.glob("lid-mapping-*"))
+
+
+def test_database_that_goes_away_in_the_middle_leaves_it_said(moved: BotHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = good(call(moved))["plan"]
+
+    def lost(settings: Any, database: Any, company: str, planned: Any) -> int:
+        cleanup._unlink(settings.folder(company), planned)
+        database._connection.close()
+        raise psycopg.OperationalError("the connection is lost")
+
+    monkeypatch.setattr(cleanup, "delete", lost)
+    answer = call(moved, "cleaned", plan=plan)
+    assert answer["failed"]
+    assert answer["archive"]
+    assert answer["since"][COMPANY]
+    mappings = answer["companies"][COMPANY]["delete"]["lid-mapping"]
+    assert mappings > 0
+    assert answer["files"][COMPANY]["count"] == 120 - mappings

@@ -226,7 +226,7 @@ def expected(record: Record | None, flag: str, folder: bool, row: bool, host: st
             return FILES
         if row:
             return DATABASE
-        return "flag_without_login" if folder else FILES
+        return "flag_without_login" if folder and choice != FILES else FILES
     if record.host != host:
         return "owned_elsewhere"
     if record.moving_to is not None:

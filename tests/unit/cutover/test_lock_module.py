@@ -57,6 +57,28 @@ def test_a_lock_that_is_taken_is_refused_with_its_holder(lock: Callable[..., dic
     assert lines(tmp_path) == [("begin", None)]
 
 
+@pytest.mark.parametrize(
+    ("events", "undone"),
+    [
+        ([], False),
+        ([{"event": "done", "step": "flag"}], True),
+        ([{"event": "done", "step": "settle"}], False),
+        ([{"event": "end", "outcome": "broken"}], True),
+        ([{"event": "end", "outcome": "recovered"}], False),
+    ],
+)
+def test_what_a_cut_over_has_left_undone_is_seen(
+    lock: Callable[..., dict[str, Any]], tmp_path: Path, events: list[dict[str, Any]], undone: bool
+) -> None:
+    journal = Journal(tmp_path / "state")
+    (tmp_path / "state").mkdir()
+    if events:
+        journal.write("a1", "begin", plan=PLAN, pid=os.getpid(), started=1)  # no process that runs
+    for each in events:
+        journal.write("a1", **each)
+    assert lock("info")["left_undone"] is undone
+
+
 def test_a_dead_runs_lock_is_taken_over_and_said(lock: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
     dead = lock("taken", holder=holder())["run"]
     journal = Journal(tmp_path / "state")

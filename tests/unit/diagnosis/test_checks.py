@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from ansible.module_utils.diagnosis.check import Line
 from ansible.module_utils.diagnosis.checks import CHECKS, diagnose
-from ansible.module_utils.diagnosis.facts import Database, Facts
+from ansible.module_utils.diagnosis.facts import Database, Facts, Limits
 from ansible.module_utils.node_host.problems import Problem
 
 COMPANY = "962302"
@@ -186,6 +186,7 @@ WRONG: list[tuple[Callable[[Facts], Any], set[tuple[str, str]]]] = [
     (setting(info_problems=[a_problem("torn")]), {("files", "torn")}),
     (in_database(refused=[a_problem("database_unreachable")]), {("database", "database_unreachable")}),
     (in_database(latency_ms=1500.0), {("database", "database_slow")}),
+    (setting(limits=Limits(latency_ms=0, cleanup_hours=0)), set()),  # never
     (in_database(missing=["whatsapp_keys"]), {("tables", "tables_missing")}),
     (in_database(problems=[a_problem("column_type")]), {("tables", "column_type")}),
     (in_database(open_to=["whatsapp_auth"]), {("access", "table_open")}),

@@ -29,6 +29,14 @@ def test_a_failure_keeps_its_message_and_what_was_not_reached() -> None:
     ]
 
 
+def test_commands_of_a_failure_name_its_host() -> None:
+    problem = {"where": "w", "problem": "p", "remedy": "ansible-playbook rollback.yml"}
+    told = {"msg": "Go back: ansible-playbook rollback.yml", "problems": [problem]}
+    (failure,) = deployed().task("Look", 1.0, FAILED, **told).close().hosts["sandbox"].failures
+    assert failure.message == "Go back: ansible-playbook rollback.yml -l sandbox"
+    assert failure.problems[0]["remedy"] == "ansible-playbook rollback.yml -l sandbox"
+
+
 def test_what_the_play_lets_be_is_no_failure() -> None:
     host = deployed().task("Ask the bot", 1.0, IGNORED, msg="timed out").close().hosts["sandbox"]
     assert host.tasks[-1].outcome == IGNORED

@@ -40,6 +40,14 @@ def test_a_key_from_the_vault_is_written_nowhere(tmp_path: Path) -> None:
     assert "a secret" not in "".join(path.read_text() for path in (tmp_path / "monitor").iterdir())
 
 
+def test_key_that_monitor_has_made_can_move_into_the_vault(tmp_path: Path) -> None:
+    """As the remedy has it, where the pass runs on another controller."""
+    made = Keeper(tmp_path / "monitor", "bot-1")
+    line = made.seal(ledgers.entry(NOW, SINCE), made.read("", make=True))
+    moved = Keeper(tmp_path / "elsewhere", "bot-1", (tmp_path / "monitor" / "key").read_text())
+    assert moved.read(f"{line}\n").entries
+
+
 def test_the_anchor_follows_what_is_written(tmp_path: Path) -> None:
     state = tmp_path / "app/.auth-state"
     hold = Keeper(tmp_path / "monitor", "bot-1")

@@ -88,7 +88,9 @@ def test_a_line_that_is_no_pass_is_passed_over(line: Any) -> None:
 # --- A look --------------------------------------------------------------------------------------------------------
 
 
-def test_a_look_says_what_a_killed_cut_over_has_left_undone(tmp_path: Path, journal: Journal) -> None:
+def test_a_look_says_what_a_killed_cut_over_has_left_undone(
+    tmp_path: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """On a host of which nothing else can be seen: no pm2, no database, no files."""
     (tmp_path / "sessions").mkdir()
     (tmp_path / ".env").write_text("USE_DATABASE_AUTH_STATE=false\n")
@@ -112,3 +114,6 @@ def test_a_look_says_what_a_killed_cut_over_has_left_undone(tmp_path: Path, jour
     assert seen["store"] == "files"
     (left,) = [each for each in seen["problems"] if each["code"] == "cutover_unfinished"]
     assert "cut off on the way to the files, after the step flag" in left["problem"]
+    # All of it runs: no playbook has anything to do then, and the bot is judged by what it does.
+    monkeypatch.setattr(observe, "_processes", lambda *_: [{"name": "worker", "status": "online", "logs": []}])
+    assert "cutover_unfinished" not in [each["code"] for each in observe.observe(wanted)[0]["problems"]]
