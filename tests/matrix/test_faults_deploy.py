@@ -62,6 +62,18 @@ setTimeout(() => {{
     assert (tmp_path / "crashed").exists()
 
 
+def test_a_run_that_was_cut_off_behind_the_start_gets_its_end(host: Host) -> None:
+    """The bot runs, and no key has to move: it would be called cut off for ever, and a pass of the monitor bad."""
+    assert host.store() == "files"
+    journal = Journal(host.sandbox.app / ".auth-state")
+    journal.write("cutoff", "begin", plan={"to": "files"}, pid=os.getpid(), started=1)  # no process that runs
+    journal.write("cutoff", "doing", step="start")
+    host.play("rollback.yml")
+    assert not journal.left_undone()
+    with host.same_processes():
+        host.play("rollback.yml")
+
+
 def test_a_bot_that_opens_what_another_host_has_in_the_database(host: Host) -> None:
     host.must_cut_over("database")
     with psycopg.connect(host.sandbox.database_url) as connection:
