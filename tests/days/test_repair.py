@@ -100,7 +100,7 @@ def test_the_diagnosis_names_it(moved: Sandbox) -> None:
     run = moved.play("diagnose.yml")
     assert run.rc == 2
     assert "which the original migration script made" in run.output
-    assert "ansible-playbook repair.yml --check" in run.output
+    assert "ansible-playbook repair.yml -l sandbox --check" in run.output
 
 
 def test_check_mode_tells_the_plan_and_touches_nothing(moved: Sandbox) -> None:
