@@ -58,6 +58,16 @@ def test_a_crontab_that_cannot_be_written_is_no_good_end(paper: Any) -> None:
     assert "far: The job in the crontab is not as it should be" in said[said.rindex("fatal: ") :]
 
 
+def test_a_schedule_that_was_skipped_is_none_that_failed(paper: Any) -> None:
+    """As by a deploy without one, in the same call."""
+    skipped = {"changed": False, "skipped": True, "skip_reason": "Conditional result was False"}
+    good = {"verdict": "good", "findings": [], "age_hours": 30.0, "passes": []}
+    known = json.dumps({"__monitor_entry": good, "__monitor_job": skipped})
+    _code, said = paper.play("monitor.yml", {"far": paper.far()}, "-e", known)
+    assert "all is well" in said
+    assert "crontab" not in said
+
+
 @pytest.mark.parametrize("names", [["far"], ["far", "further"]])
 def test_a_third_bad_pass_goes_back_without_a_crontab_and_what_came_of_it_is_told(paper: Any, names: list[str]) -> None:
     """Whoever hears that the login goes back hears that it did not."""
