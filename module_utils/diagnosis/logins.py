@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..baileys_auth.schema import AUTH, KEYS
+from ..node_host import dotenv
 from ..node_host.problems import Problem
 from .check import Note, Said
 from .facts import Facts
@@ -13,8 +14,8 @@ _OF_THE_DATABASE = {"conninfo", "psycopg_missing", "database_error", "login_twic
 
 
 def authority(facts: Facts) -> Said:
-    # What a flag of an uncertain value means is the flag's own finding.
-    certain = facts.flag_value in (None, "true", "false")
+    # What a TRUE means is the flag's own finding.
+    certain = dotenv.is_on(facts.flag_value) or (facts.flag_value or "").strip().lower() != "true"
     others = {"flag_without_login"} if certain else {"flag_without_login", "flag_against_record"}
     found = [each for each in facts.info_problems if each.code in _AUTHORITY - others]
     stores = [f"company {company} on the {seen['authority']['store']}" for company, seen in facts.info.items()]

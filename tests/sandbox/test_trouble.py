@@ -453,7 +453,7 @@ SEEDS: dict[str, tuple[Seed, set[tuple[str, str]]]] = {
     "database that is not there": (
         lambda bot: bot.set(conninfo="postgresql://x:secretword@127.0.0.1:9/x"), {("database", "database_unreachable")},
     ),
-    "slow database": (limit(latency_ms=0), {("database", "database_slow")}),
+    "slow database": (limit(latency_ms=0.001), {("database", "database_slow")}),
     "old file gone": (a_file_of_the_old_ones_gone, {("store", "old_store_written")}),
     "backup damaged": (a_damaged_backup, {("backups", "backup_damaged")}),
     "no backup": (no_backup, {("backups", "backup_missing")}),
