@@ -76,13 +76,14 @@ def default_of(name: str, option: dict[str, Any], defaults: dict[str, Any]) -> s
 def variables(role: str) -> list[str]:
     """One row for each variable of a role, whichever of its entry points name it."""
     entries = read(f"roles/{role}/meta/argument_specs.yml")["argument_specs"]
+    first = next(iter(entries))
     options: dict[str, Any] = {}
     for entry, spec in entries.items():
         # What another entry point requires is given by the role that calls it, never by an operator.
         options |= {
             name: each
             for name, each in (spec.get("options") or {}).items()
-            if entry == next(iter(entries)) or not each.get("required")
+            if entry == first or not each.get("required")
         }
     defaults = read(f"roles/{role}/defaults/main.yml")
     rows = []

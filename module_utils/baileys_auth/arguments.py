@@ -86,7 +86,7 @@ def flag_store(env_file: str, flag: str) -> str:
     Raises AuthStateError for a `TRUE`, which one app takes for on and another for off: the stores must not be guessed.
     """
     value, _count = dotenv.effective(env_file, flag)
-    if not dotenv.is_on(value) and (value or "").strip().lower() == "true":
+    if dotenv.is_unclear(value):
         raise AuthStateError(
             Problem(
                 "flag_spelling",

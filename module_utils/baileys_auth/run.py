@@ -37,7 +37,7 @@ def module(options: dict[str, Any], work: Callable[[AnsibleModule], Answer], **r
     gc.freeze()
     try:
         answer = work(instance)
-    except Exception as error:
+    except Exception as error:  # ours, the system's and psycopg's become problems; any other goes on
         answer = {"problems": problems_of(error), "failed": True}
     answer.setdefault("changed", False)
     for warning in answer.pop("warnings", []):

@@ -43,6 +43,10 @@ class Run:
         """Whether it has no end. One killed behind its last step needs none."""
         return self.end is None and (_LAST_STEP not in self.steps or self.alive())
 
+    def broken(self) -> bool:
+        """Whether it failed, and could not bring the app back."""
+        return self.end is not None and self.end["outcome"] == "broken"
+
     def cut_off(self) -> str:
         """Where it was when it was killed, for people."""
         step = f"at the step {self.doing}" if self.doing else f"after the step {(self.steps or ['begin'])[-1]}"
@@ -97,9 +101,7 @@ class Journal:
     def left_undone(self) -> bool:
         """Whether the last run was killed, or failed and could not bring the app back: the next has to see to it."""
         run = self.last()
-        if run is None:
-            return False
-        return run.end["outcome"] == "broken" if run.end is not None else run.unfinished() and not run.alive()
+        return run is not None and (run.broken() or (run.unfinished() and not run.alive()))
 
     def killed(self) -> Problem:
         """What to say where the run was killed while its caller lives."""

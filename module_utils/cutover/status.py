@@ -51,7 +51,7 @@ def problem_of(journal: Journal, store: str, processes: list[Answer]) -> Problem
         return None
     if run.unfinished():
         return journal.under_way() if run.alive() else _cut_off(run, store, processes)
-    return _broken(run, store) if run.end is not None and run.end["outcome"] == "broken" else None
+    return _broken(run, store) if run.broken() else None
 
 
 def _runs(state_dir: Path) -> Answer:

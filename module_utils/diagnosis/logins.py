@@ -15,8 +15,7 @@ _OF_THE_DATABASE = {"conninfo", "psycopg_missing", "database_error", "login_twic
 
 def authority(facts: Facts) -> Said:
     # What a TRUE means is the flag's own finding.
-    certain = dotenv.is_on(facts.flag_value) or (facts.flag_value or "").strip().lower() != "true"
-    others = {"flag_without_login"} if certain else {"flag_without_login", "flag_against_record"}
+    others = {"flag_without_login"} | ({"flag_against_record"} if dotenv.is_unclear(facts.flag_value) else set())
     found = [each for each in facts.info_problems if each.code in _AUTHORITY - others]
     stores = [f"company {company} on the {seen['authority']['store']}" for company, seen in facts.info.items()]
     return found or f"{', '.join(stores) or 'no login'}, as the flag has it"

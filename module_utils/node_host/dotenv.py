@@ -217,6 +217,11 @@ def is_on(value: str | None) -> bool:
     return value == "true"
 
 
+def is_unclear(value: str | None) -> bool:
+    """Whether one app takes a flag of this value for on, and another for off."""
+    return not is_on(value) and (value or "").strip().lower() == "true"
+
+
 def write_flag(path: str | os.PathLike[str], name: str, value: str | None, *, dry_run: bool = False) -> Edit:
     """Set (or with None remove) one flag in a file, atomically. Mode, owner and extended attributes are kept.
 

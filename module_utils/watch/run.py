@@ -118,7 +118,7 @@ def _delete(settings: Settings, database: Database, plans: dict[str, cleanup.Com
     try:
         for company, planned in plans.items():
             answer["deleted"] += cleanup.delete(settings, database, company, planned)
-    except Exception as error:
+    except Exception as error:  # what is gone by now has to be told, whatever came then; a defect goes on all the same
         answer |= {"failed": True, "problems": run.problems_of(error)}
     return answer
 

@@ -10,9 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import psycopg
@@ -21,6 +19,7 @@ import pytest
 sys.path.append(str(Path(__file__).resolve().parents[1] / "sandbox"))
 
 from driver import COMPANY, Run, Sandbox, built
+from webhook import Webhook
 
 
 @dataclass
@@ -79,30 +78,6 @@ class Days:
             yield
         finally:
             allow("true")
-
-
-class Webhook:
-    """A receiver of notifications, which keeps what it gets."""
-
-    def __init__(self) -> None:
-        received: list[dict[str, Any]] = []
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                received.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-                self.send_response(204)
-                self.end_headers()
-
-            def log_message(self, *_arguments: Any) -> None:
-                pass
-
-        self.received = received
-        self._server = HTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/hook/token-of-the-webhook"
-        Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def close(self) -> None:
-        self._server.shutdown()
 
 
 def ends_well(run: Run) -> None:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from threading import Thread
 from typing import Any
 
 import pytest
+from webhook import Webhook
 
 
 def third_bad_pass() -> str:
@@ -19,24 +17,11 @@ def third_bad_pass() -> str:
     return json.dumps({"__monitor_entry": entry, "monitor_rollback_after": 3})
 
 
-@contextmanager
-def receiver() -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """(address, what came there)."""
-    received: list[dict[str, Any]] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            received.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(204)
-            self.end_headers()
-
-        def log_message(self, *_arguments: Any) -> None:
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/hook", received
-    server.shutdown()
+@pytest.fixture
+def webhook() -> Iterator[Webhook]:
+    made = Webhook()
+    yield made
+    made.close()
 
 
 def test_a_blind_pass_says_why_and_leaves_the_job_as_it_is(paper: Any) -> None:
@@ -69,22 +54,23 @@ def test_a_schedule_that_was_skipped_is_none_that_failed(paper: Any) -> None:
 
 
 @pytest.mark.parametrize("names", [["far"], ["far", "further"]])
-def test_a_third_bad_pass_goes_back_without_a_crontab_and_what_came_of_it_is_told(paper: Any, names: list[str]) -> None:
+def test_a_third_bad_pass_goes_back_without_a_crontab_and_what_came_of_it_is_told(
+    paper: Any, webhook: Webhook, names: list[str]
+) -> None:
     """Whoever hears that the login goes back hears that it did not."""
     paper.crontab.write_text("#!/bin/sh\necho cron is broken >&2\nexit 1\n")
     hosts = {name: paper.far() for name in names}
-    with receiver() as (url, received):
-        told = ("-e", f"monitor_webhook_url={url}", "-e", "monitor_schedule=true", "-e", third_bad_pass())
-        code, said = paper.play("monitor.yml", hosts, *told)
+    told = ("-e", f"monitor_webhook_url={webhook.url}", "-e", "monitor_schedule=true", "-e", third_bad_pass())
+    code, said = paper.play("monitor.yml", hosts, *told)
     assert code == 2
     assert "❌ the crontab could not be written: " in said
     assert "back to files (rollback_source=database): company 962302" in said
     assert "bad passes in a row the login went back" not in said
-    heard = [(each["host"], each["goes_back"], each.get("went_back")) for each in received]
+    heard = [(each["host"], each["goes_back"], each.get("went_back")) for each in webhook.received]
     assert sorted(heard[: len(names)]) == [(name, True, None) for name in names]
     assert sorted(heard[len(names) :]) == [(name, True, False) for name in names]
     wrong = "the login was to go back to its files (monitor_rollback_after), and that went wrong"
-    assert {each["host"]: each["text"] for each in received}["far"].startswith(
+    assert {each["host"]: each["text"] for each in webhook.received}["far"].startswith(
         f"far: After 3 bad passes in a row {wrong}: not reached"
     )
     last = said[said.rindex("fatal: [far]") :]
