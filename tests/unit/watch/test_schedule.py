@@ -119,8 +119,22 @@ def test_a_pass_writes_the_job_anew_as_it_was_given_with_e(
     assert str(tmp_path / "state/auth-state-monitor/runner") in words
     given = shlex.split(words[words.index("--cmdline") + 1])
     assert given[-3:] == GIVEN["monitor_schedule_arguments"]
+    assert given[:2] == ["-i", "localhost,"]  # as the play below gives it by itself
     # The vault's password has no file here.
-    assert schedules(["bot"], *(each for each in given if "vault" not in each or each.startswith("{"))) == [job]
+    assert schedules(["bot"], *(each for each in given[2:] if "vault" not in each or each.startswith("{"))) == [job]
+
+
+def test_every_inventory_that_was_given_is_given_to_the_passes_in_its_order(
+    schedules: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    more = [tmp_path / "more hosts.ini", tmp_path / "variables.ini"]
+    for path in more:
+        path.write_text("bot\n")
+    (job,) = schedules(["bot"], *(word for path in more for word in ("-i", str(path))))
+    words = words_of(job)
+    assert "--inventory" not in words
+    given = shlex.split(words[words.index("--cmdline") + 1])
+    assert given[:6] == ["-i", "localhost,", "-i", str(more[0]), "-i", str(more[1])]
 
 
 def test_a_job_that_cron_does_not_take_is_refused_before_anything_is_changed(paper: Any) -> None:
