@@ -77,7 +77,8 @@ class Host:
     @property
     def arguments(self) -> dict[str, Answer]:
         """What the roles hand to the journalled run, by destination. Not known yet: one to and fro shows it."""
-        while len(self._known) < 2:
+        before = self.store()
+        while len(self._known) < 2 or self.store() != before:
             self.play("deploy.yml" if self.store() == "files" else "rollback.yml")
         return self._known
 
