@@ -24,6 +24,14 @@ options:
     description: The folder of the logins.
     type: path
     required: true
+  state_dir:
+    description: Our own folder, which may be there only later.
+    type: path
+    required: true
+  release_dir:
+    description: Where a new release is built and the one before kept; it may be there only later.
+    type: path
+    required: true
   env_file:
     description: The app's C(.env).
     type: path
@@ -49,6 +57,8 @@ EXAMPLES = r"""
   app_info:
     app_dir: /opt/ai-admin
     sessions_dir: /opt/ai-admin/baileys_sessions
+    state_dir: /opt/ai-admin/.auth-state
+    release_dir: /opt/ai-admin/.auth-state
     env_file: /opt/ai-admin/.env
     remote: origin
     branch: main
@@ -61,7 +71,7 @@ present:
   type: bool
   sample: true
 has_dependencies:
-  description: Whether C(node_modules) is there.
+  description: Whether C(node_modules) is there, with the versions that the lock file asks for.
   returned: always
   type: bool
   sample: true
@@ -69,16 +79,22 @@ code:
   description:
     - The commit, the branch and the changed tracked files; RV(code.error) where git says nothing, else null.
     - RV(code.secrets) names what git tracks and must not, the login and C(.env); a pull would replace it.
+    - RV(code.exclude) is the repository's own list of what it does not track.
   returned: always
   type: dict
   sample: {"commit": "5f0c4d0a6f3c5f0c4d0a6f3c5f0c4d0a6f3c5f0c", "branch": "main", "changed": [], "secrets": [],
-           "error": null}
+           "exclude": "/opt/ai-admin/.git/info/exclude", "error": null}
 disks:
   description: Below each of the two folders that exists, the free MiB and inodes, all inodes, and the mount point.
   returned: always
   type: list
   elements: dict
   sample: [{"path": "/opt/ai-admin", "mount": "/", "free_mb": 20480, "free_inodes": 900000, "inodes": 1000000}]
+mounts:
+  description: Where the filesystem of each folder is mounted. What is put in place by rename has to come from the same one.
+  returned: always
+  type: dict
+  sample: {"app": "/", "sessions": "/", "state": "/", "release": "/"}
 flag:
   description: The flag as dotenv reads it; null when it is not set. What is no plain switch is C(<hidden>).
   returned: always
@@ -90,10 +106,13 @@ node:
   type: dict
   sample: {"version": "24.19.0", "error": null}
 remote:
-  description: The commit of the branch at the remote, or why there is none; null when it was not asked.
+  description:
+    - The commit of the branch at the remote, or why there is none; null when it was not asked.
+    - RV(remote.diverged) tells whether the app has commits that are not in it; null where it was not fetched yet.
   returned: always
   type: dict
-  sample: {"commit": "5f0c4d0a6f3c5f0c4d0a6f3c5f0c4d0a6f3c5f0c", "has_branch": true, "error": null}
+  sample: {"commit": "5f0c4d0a6f3c5f0c4d0a6f3c5f0c4d0a6f3c5f0c", "has_branch": true, "diverged": false,
+           "error": null}
 problems:
   description: What is wrong with C(.env), each with its remedy.
   returned: always
@@ -105,6 +124,8 @@ problems:
 OPTIONS = {
     "app_dir": {"type": "path", "required": True},
     "sessions_dir": {"type": "path", "required": True},
+    "state_dir": {"type": "path", "required": True},
+    "release_dir": {"type": "path", "required": True},
     "env_file": {"type": "path", "required": True},
     "flag": {"type": "str", "default": "USE_DATABASE_AUTH_STATE"},
     "remote": {"type": "str"},
@@ -116,7 +137,8 @@ def main() -> None:
     module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
     given = module.params
     paths = (Path(given[name]) for name in ("app_dir", "sessions_dir", "env_file"))
-    module.exit_json(changed=False, **app.look(*paths, given["flag"], given["remote"], given["branch"]))
+    more = {name: Path(given[f"{name}_dir"]) for name in ("state", "release")}
+    module.exit_json(changed=False, **app.look(*paths, given["flag"], given["remote"], given["branch"], **more))
 
 
 if __name__ == "__main__":

@@ -80,7 +80,7 @@ class Release:
         self._make_room()
         if self.dependencies:
             staged = self.staging / "node_modules"
-            self._swap(self._old, staged if staged.exists() else self._parked)
+            self._swap(self._old, staged if os.path.lexists(staged) else self._parked)
         if self.commit_after != self.commit_before:
             # What git ignores is the host's own (a login, a .env), whatever a commit brings in its place.
             self._git("merge", "--ff-only", "--no-overwrite-ignore", "--quiet", self.commit_after)
@@ -118,10 +118,11 @@ class Release:
 
     def _swap(self, old: Path, new: Path) -> None:
         """What is in its place goes to `old`, `new` takes it; one that was cut off in the middle is completed."""
-        if not new.exists():
+        # As names and not as what they lead to: node_modules may be a link, which leads nowhere from another folder.
+        if not os.path.lexists(new):
             return
-        if self._modules.exists():
-            if old.exists():  # of an earlier try
+        if os.path.lexists(self._modules):
+            if os.path.lexists(old):  # of an earlier try
                 self._outdate(old)
             os.rename(self._modules, old)
         os.rename(new, self._modules)
@@ -144,8 +145,10 @@ class Release:
         return self._run(*arguments).decode().strip()
 
     def _run(self, *arguments: str) -> bytes:
-        # A subprocess and no library: git is what the operator's own hands would type here.
-        done = subprocess.run(["git", "-C", self.app_dir, *arguments], capture_output=True, check=False)
+        # A subprocess and no library: git is what the operator's own hands would type here. Without the repository's
+        # hooks: one that restarts the app would have it write to the store that it is just being moved from.
+        command = ["git", "-C", self.app_dir, "-c", "core.hooksPath=/dev/null", *arguments]
+        done = subprocess.run(command, capture_output=True, check=False)
         if done.returncode:
             raise HostError(
                 Problem(

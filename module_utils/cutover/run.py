@@ -171,9 +171,10 @@ class CutOver:
         self._at_rest.look()  # this and the manifests are remembered, for what follows once they are stopped
         for company in self.plan.companies:
             ManifestStore(self.plan.settings.state_dir).load(company)
-        self.outcome.marks = [logs.mark(source) for source in self.plan.log_files]
         self._frozen_at = time.monotonic()
         self._owners.stop()
+        # What they printed while they ended is none of the store's that they are started on.
+        self.outcome.marks = [logs.mark(source) for source in self.plan.log_files]
 
     def _rest(self) -> None:
         if self.plan.to == FILES:
@@ -349,13 +350,15 @@ class CutOver:
             )
 
     def _mend_saved_list(self) -> None:
-        """A flag in pm2's saved list would come back with a reboot, and beat .env. A right one stays as it is."""
+        """A flag in pm2's saved list would come back with a reboot, and beat .env. One without stays as it is, closed."""
         host = self.plan.processes.pm2()
         saved = host.saved(self.plan.flag)
         flagged = any(kept["stored_flag"] for kept in saved["processes"].values())
-        if saved["present"] and (flagged or saved["mode"] != "0600"):
+        if flagged:
             self.outcome.saved = pm2.unsaved(host.processes(), saved)
             host.save()
+        else:
+            host.close_saved()
 
     def _settle(self) -> None:
         """The app runs and has written: a database that is gone by now is no reason to go back to what is older.

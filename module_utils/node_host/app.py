@@ -24,6 +24,7 @@ _GIT = {
 }
 _PARTS = (".git", "package.json", "node_modules")
 _NO_BRANCH = 2  # git ls-remote --exit-code
+_MAY_BE_LEFT_OUT = ("dev", "optional", "devOptional", "peer")  # by a host's own npm settings
 _FIELDS = {"1": 7, "2": 8, "u": 9}  # before the name, by the kind of a line of git status
 
 
@@ -63,12 +64,14 @@ class Code:
     """What git says of the app's folder. `changed`: tracked files that differ from the commit, as they may be shown.
 
     `secrets`: how many files of the login are tracked, and .env if it is: what git must never put in place.
+    `exclude`: the repository's own list of what it does not track.
     """
 
     commit: str = ""
     branch: str = ""
     changed: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
+    exclude: str | None = None
     error: str | None = None
 
 
@@ -78,8 +81,10 @@ def code(app_dir: Path, env_file: Path, sessions_dir: Path) -> Code:
     status = Command(*git, "status", "--porcelain=v2", "--branch", "--untracked-files=no", "-z")
     inside = [os.path.relpath(path, app_dir) for path in (env_file, sessions_dir) if _inside(app_dir, path)]
     tracked = Command(*git, "ls-files", "-z", "--", *inside) if inside else None
+    exclude = Command(*git, "rev-parse", "--git-path", "info/exclude")
     returned, output, error = status.done()
     names = tracked.done()[1].split("\0")[:-1] if tracked else []
+    excluded = exclude.done()[1].strip()
     if returned != 0:
         return Code(error=error)
     facts, changed = read_status(output)
@@ -90,6 +95,7 @@ def code(app_dir: Path, env_file: Path, sessions_dir: Path) -> Code:
         branch=facts.get("branch.head", ""),
         changed=tuple(map(mask, changed)),
         secrets=tuple([env] * (env in names) + [f"{login} files of the login"] * (login > 0)),
+        exclude=str(app_dir / excluded) if excluded else None,
     )
 
 
@@ -109,6 +115,45 @@ def read_status(output: str) -> tuple[dict[str, str], list[str]]:
     return facts, changed
 
 
+def has_commits_of_its_own(app_dir: Path, remote: str) -> bool | None:
+    """Whether the app's branch could not be fast-forwarded to this commit; None where that was not fetched yet."""
+    git = ("git", "-C", str(app_dir))
+    if Command(*git, "cat-file", "-e", f"{remote}^{{commit}}").done()[0] != 0:
+        return None
+    return {0: False, 1: True}.get(Command(*git, "merge-base", "--is-ancestor", "HEAD", remote).done()[0])
+
+
+def has_dependencies(app_dir: Path) -> bool:
+    """Whether node_modules holds the versions that the lock file asks for: by npm's own note of what it has installed.
+
+    Without such a note (another package manager's, or an older npm's) a folder that is there has to do.
+    """
+    modules = app_dir / "node_modules"
+    if not modules.is_dir():
+        return False
+    wanted = _packages(app_dir / "npm-shrinkwrap.json") or _packages(app_dir / "package-lock.json")
+    present = _packages(modules / ".package-lock.json")
+    if wanted is None or present is None:
+        return True
+    return all(
+        _is_same(facts, present.get(name, {}))
+        for name, facts in wanted.items()
+        if name.startswith("node_modules/") and not any(facts.get(kind) for kind in _MAY_BE_LEFT_OUT)
+    )
+
+
+def _packages(path: Path) -> dict[str, dict[str, Any]] | None:
+    try:
+        packages = json.loads(path.read_bytes())["packages"]
+        return {name: dict(facts) for name, facts in packages.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _is_same(wanted: dict[str, Any], present: dict[str, Any]) -> bool:
+    return all(wanted.get(name) == present.get(name) for name in ("version", "integrity") if name in wanted)
+
+
 def _inside(folder: Path, path: Path) -> bool:
     return Path(os.path.abspath(path)).is_relative_to(os.path.abspath(folder))
 
@@ -118,22 +163,28 @@ def disks(paths: Iterable[Path], mounts: str) -> list[dict[str, Any]]:
 
     statvfs and not the mounts fact: that one leaves out overlay and bind mounts, the disk of a container.
     """
-    points = [_unescaped(line.split()[4]) for line in mounts.splitlines()]
     found = []
     for path in paths:
         if not os.path.exists(path):  # also where this user may not look
             continue
-        real, space = Path(os.path.realpath(path)), os.statvfs(path)
+        space = os.statvfs(path)
         found.append(
             {
                 "path": str(path),
-                "mount": max((point for point in points if real.is_relative_to(point)), key=len, default="?"),
+                "mount": mount_of(path, mounts),
                 "free_mb": space.f_bavail * space.f_frsize >> 20,
                 "free_inodes": space.f_favail,
                 "inodes": space.f_files,  # 0 where the filesystem does not count them
             }
         )
     return found
+
+
+def mount_of(path: Path, mounts: str) -> str:
+    """Where the filesystem of this folder is mounted, or would be of one that is not there yet."""
+    points = [_unescaped(line.split()[4]) for line in mounts.splitlines()]
+    real = Path(os.path.realpath(path))
+    return max((point for point in points if real.is_relative_to(point)), key=len, default="?")
 
 
 def _unescaped(text: str) -> str:
@@ -147,32 +198,53 @@ def settings(env_file: Path, flag: str) -> tuple[str | None, list[Problem]]:
         values = dotenv.values(dotenv.read(env_file))
     except HostError as error:
         return None, error.problems
-    problems: list[Problem] = []
+    problems = _writable(env_file)
     try:
         postgrest.from_environment(values)
     except HostError as error:
-        problems = error.problems
+        problems += error.problems
     return show_switch(values.get(flag)), problems
 
 
+def _writable(env_file: Path) -> list[Problem]:
+    """The flag is written with the app stopped: that is no moment to find out that it cannot be."""
+    real = Path(os.path.realpath(env_file))
+    if os.geteuid() == 0 or (real.stat().st_uid == os.geteuid() and os.access(real.parent, os.W_OK)):
+        return []
+    return [
+        Problem(
+            "env_not_writable",
+            str(env_file),
+            "this user cannot replace it, and the flag has to be written there",
+            f"Give the file and its folder to the user of the app: chown it, {real} and {real.parent}",
+        )
+    ]
+
+
 def look(
-    app_dir: Path, sessions_dir: Path, env_file: Path, flag: str, remote: str | None, branch: str
+    app_dir: Path, sessions_dir: Path, env_file: Path, flag: str, remote: str | None, branch: str, **more: Path
 ) -> dict[str, Any]:
-    """All of it; the remote and the tools only where a `remote` is given. What takes longest is begun first."""
+    """All of it; the remote and the tools only where a `remote` is given. What takes longest is begun first.
+
+    `more`: other folders, by a name of their own, whose filesystem is asked for; they may be there only later.
+    """
     git = ("git", "-C", str(app_dir))
     asked = Command(*git, "ls-remote", "--exit-code", remote, f"refs/heads/{branch}") if remote else None
     tools = Command("npm", "version", "--json") if remote else None
     found = code(app_dir, env_file, sessions_dir)
     value, problems = settings(env_file, flag)
+    mounts = Path("/proc/self/mountinfo").read_text()
+    folders = {"app": app_dir, "sessions": sessions_dir, **more}
     return {
         "present": found.error is None or any(os.path.exists(app_dir / name) for name in _PARTS),
-        "has_dependencies": os.path.exists(app_dir / "node_modules"),
+        "has_dependencies": has_dependencies(app_dir),
         "code": {**vars(found), "changed": list(found.changed), "secrets": list(found.secrets)},
-        "disks": disks((app_dir, sessions_dir), Path("/proc/self/mountinfo").read_text()),
+        "disks": disks((app_dir, sessions_dir), mounts),
+        "mounts": {name: mount_of(path, mounts) for name, path in folders.items()},
         "flag": value,
         "problems": [each.as_dict() for each in problems],
         "node": _node(tools) if tools else None,
-        "remote": _remote(asked) if asked else None,
+        "remote": _remote(asked, app_dir) if asked else None,
     }
 
 
@@ -184,7 +256,12 @@ def _node(tools: Command) -> dict[str, Any]:
         return {"version": None, "error": error or f"npm version ended with {returned}"}
 
 
-def _remote(asked: Command) -> dict[str, Any]:
+def _remote(asked: Command, app_dir: Path) -> dict[str, Any]:
     returned, output, error = asked.done()
     commit = (output.split() or [None])[0] if returned == 0 else None
-    return {"commit": commit, "error": error if returned != 0 else None, "has_branch": returned != _NO_BRANCH}
+    return {
+        "commit": commit,
+        "error": error if returned != 0 else None,
+        "has_branch": returned != _NO_BRANCH,
+        "diverged": has_commits_of_its_own(app_dir, commit) if commit else None,
+    }

@@ -185,7 +185,7 @@ def notes(processes: Sequence[Process], names: Iterable[str], saved: dict[str, A
                 "pm2_dump_readable",
                 "pm2's saved list (dump.pm2)",
                 f"others may read it (mode {saved['mode']}), and it holds every process's environment",
-                "chmod 600 PM2_HOME/dump.pm2",
+                f"chmod 600 {saved['path']}",
             )
         )
     return found
@@ -306,16 +306,17 @@ class Pm2:
         return found
 
     def saved(self, flag: str | None = None) -> dict[str, Any]:
-        """What a reboot would bring back: ``{present, mode, processes: {name: {status, stored_flag}}}``."""
-        path = Path(self.home, "dump.pm2")
+        """What a reboot would bring back: ``{path, present, mode, processes: {name: {status, stored_flag}}}``."""
+        path = self._saved_list
         try:
             return {
+                "path": str(path),
                 "present": True,
                 "mode": f"{path.stat().st_mode & 0o7777:04o}",
                 "processes": saved_processes(path.read_text("utf-8"), flag),
             }
         except (OSError, ValueError):
-            return {"present": False, "mode": None, "processes": {}}
+            return {"path": str(path), "present": False, "mode": None, "processes": {}}
 
     # ------------------------------------------------------------------------------------------ changing
 
@@ -368,7 +369,16 @@ class Pm2:
     def save(self) -> None:
         """Make the present list survive a reboot, readable by its user only (pm2 writes it 0644)."""
         self._run("save")
-        os.chmod(os.path.join(self.home, "dump.pm2"), 0o600)
+        self.close_saved()
+
+    def close_saved(self) -> None:
+        """The saved list as it is, for its owner alone: it holds the environment of every process."""
+        with suppress(FileNotFoundError):
+            self._saved_list.chmod(0o600)
+
+    @property
+    def _saved_list(self) -> Path:
+        return Path(self.home, "dump.pm2")
 
     def wait_up(
         self,

@@ -12,9 +12,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible.module_utils.cutover.journal import Journal
+from ansible.module_utils.cutover.run import CutOver
 from ansible.module_utils.node_host import procs
 from ansible.module_utils.node_host.pm2 import Pm2, Pm2Error
 from ansible.module_utils.node_host.pm2_states import Owners, Wanted
@@ -379,6 +382,29 @@ def test_save_is_private_says_what_else_it_stores_and_forgets_the_flag(
     assert FLAG in dump.read_text()
     assert pm2_process("bot", state="started", drop_stored=[FLAG], flag=FLAG, save=True)["saved"]
     assert FLAG not in dump.read_text()
+
+
+def test_a_cut_over_saves_the_list_only_to_take_the_flag_out_of_it(
+    host: Host, pm2_process: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    """What else a save would store is not ours: an app that rests for maintenance would stay down after a reboot."""
+    dump = host.home / "dump.pm2"
+    host.start("good.js", "bot")
+    host.start("good.js", "bystander")
+    host.pm2("save")
+    host.pm2("stop", "bystander")
+    wanted = Wanted(["bot"], flag=FLAG, pm2_home=str(host.home), search_path=[str(host.bin)])
+    settings = SimpleNamespace(flag_store="files")
+    plan: Any = SimpleNamespace(to="database", companies=["1"], settings=settings, processes=wanted, flag=FLAG)
+    cut, before = CutOver(plan, Journal(tmp_path), "a1"), dump.read_text()
+    dump.chmod(0o644)
+    cut._mend_saved_list()
+    assert (dump.read_text(), stat.S_IMODE(dump.stat().st_mode), cut.outcome.saved) == (before, 0o600, None)
+
+    dump.write_text(before.replace('"name":', f'"{FLAG}": "true", "name":', 1))
+    cut._mend_saved_list()
+    assert FLAG not in dump.read_text()
+    assert cut.outcome.saved == [{"name": "bystander", "saved": "online", "now": "stopped"}]
 
 
 def test_pm2_errors_never_quote_the_list(host: Host, tmp_path: Path) -> None:

@@ -7,8 +7,34 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible.module_utils.cutover import run
 from ansible.module_utils.cutover.journal import Journal
 from ansible.module_utils.cutover.run import CutOver
+from ansible.module_utils.node_host.pm2_states import Wanted
+
+
+def test_what_an_owner_prints_while_it_ends_is_not_blamed_on_the_store_that_follows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "err.log"
+    log.write_text("before\n")
+
+    class Owners:
+        scripts = ()
+
+        def __init__(self, _wanted: object) -> None:
+            pass
+
+        def stop(self) -> None:
+            log.write_text("before\nUnhandledPromiseRejection\n")
+
+    monkeypatch.setattr(run.pm2_states, "Owners", Owners)
+    settings = SimpleNamespace(flag_store="files", state_dir=tmp_path, sessions_dir=tmp_path, names=None)
+    plan: Any = SimpleNamespace(to="database", companies=[], settings=settings, log_files=[{"path": log}], flag="F")
+    plan.processes = Wanted(["bot"])
+    cut = CutOver(plan, Journal(tmp_path), "a1")
+    dict(cut.steps())["stop"]()
+    assert [mark["offset"] for mark in cut.outcome.marks] == [log.stat().st_size]
 
 
 @pytest.mark.parametrize(("before", "to"), [("files", "database"), ("database", "files")])

@@ -128,6 +128,34 @@ def test_a_build_begun_anew_meanwhile(release: Release, monkeypatch: pytest.Monk
     assert version(release) == "1"
 
 
+def test_hooks_of_the_repository_do_not_run(release: Release) -> None:
+    """One that restarts the app would have it write to the store that it is just being moved from."""
+    (release.app_dir / "package-lock.json").write_text("1, mended by hand\n")
+    ran = release.app_dir.with_name("a hook ran")
+    for hook in ("post-merge", "post-checkout", "post-index-change", "reference-transaction"):
+        path = release.app_dir / ".git/hooks" / hook
+        path.write_text(f"#!/bin/sh\ntouch '{ran}'\n")
+        path.chmod(0o755)
+    release.activate()
+    release.revert()
+    release.mend()
+    assert not ran.exists()
+
+
+@pytest.mark.parametrize("leads", ["somewhere", "nowhere"])
+def test_dependencies_that_are_a_link(release: Release, leads: str) -> None:
+    """Put aside it may lead nowhere, and comes back all the same."""
+    modules, shared = release.app_dir / "node_modules", release.app_dir.with_name("shared")
+    modules.rename(shared)
+    modules.symlink_to("../shared" if leads == "somewhere" else "../none")
+    (release.app_dir / ".git/info/exclude").write_text("node_modules\n")  # with a slash .gitignore has only folders
+    release.activate()
+    assert version(release) == "2"
+    release.revert()
+    assert modules.is_symlink()
+    assert not (leads == "somewhere") or version(release) == "1"
+
+
 def test_what_was_kept_long_ago_is_out_of_the_way(release: Release) -> None:
     release.activate()
     assert sorted(path.name for path in release.aside.iterdir()) == [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import time
 from collections.abc import Callable
@@ -38,7 +40,9 @@ def place(tmp_path: Path) -> Path:
 @pytest.fixture
 def look(place: Path) -> Look:
     def look(*, remote: str | None = None, branch: str = "main", sessions_dir: Path | None = None) -> dict[str, Any]:
-        return app.look(place, sessions_dir or place / "baileys_sessions", place / ".env", FLAG, remote, branch)
+        return app.look(
+            place, sessions_dir or place / "baileys_sessions", place / ".env", FLAG, remote, branch, state=place / "not/yet"
+        )
 
     return look
 
@@ -46,8 +50,11 @@ def look(place: Path) -> Look:
 def test_everything_of_an_app_in_order(place: Path, look: Look) -> None:
     seen = look(remote="origin")
     first, second = git(place, "rev-parse", "HEAD"), git(place.with_name("remote"), "rev-parse", "HEAD")
-    assert seen["code"] == {"commit": first, "branch": "main", "changed": [], "secrets": [], "error": None}
-    assert seen["remote"] == {"commit": second, "has_branch": True, "error": None}
+    exclude = str(place / ".git/info/exclude")
+    assert seen["code"] == {
+        "commit": first, "branch": "main", "changed": [], "secrets": [], "exclude": exclude, "error": None
+    }  # fmt: skip
+    assert seen["remote"] == {"commit": second, "has_branch": True, "diverged": None, "error": None}
     assert seen["node"]["version"].split(".")[0].isdigit()
     assert (seen["present"], seen["has_dependencies"], seen["flag"], seen["problems"]) == (True, False, "true", [])
     space = subprocess.run(
@@ -55,6 +62,7 @@ def test_everything_of_an_app_in_order(place: Path, look: Look) -> None:
     )
     mount, inodes = space.stdout.splitlines()[1].rsplit(maxsplit=1)
     assert [(disk["mount"], disk["inodes"]) for disk in seen["disks"]] == [(mount, int(inodes))] * 2
+    assert seen["mounts"] == dict.fromkeys(("app", "sessions", "state"), mount)
     assert all(disk["free_mb"] > 0 for disk in seen["disks"])
 
 
@@ -86,8 +94,51 @@ def test_secrets_that_git_tracks(place: Path, look: Look, tracked: list[str]) ->
     assert look(sessions_dir=place.with_name("elsewhere"))["code"]["secrets"] == [".env"] * (".env" in tracked)
 
 
+def test_commits_that_the_remote_does_not_have(place: Path, look: Look) -> None:
+    git(place, "commit", "--quiet", "--allow-empty", "--message=own")
+    assert look(remote="origin")["remote"]["diverged"] is None, "what was not fetched cannot be compared"
+    git(place, "fetch", "--quiet")
+    assert look(remote="origin")["remote"]["diverged"] is True
+    git(place, "reset", "--quiet", "--hard", "HEAD~1")
+    assert look(remote="origin")["remote"]["diverged"] is False
+    git(place, "merge", "--quiet", "origin/main")
+    git(place, "commit", "--quiet", "--allow-empty", "--message=ahead")
+    assert look(remote="origin")["remote"]["diverged"] is True
+
+
+def test_a_linked_worktree_has_its_list_elsewhere(place: Path, tmp_path: Path) -> None:
+    git(place, "worktree", "add", "--quiet", "--detach", str(tmp_path / "linked"))
+    found = app.code(tmp_path / "linked", tmp_path / "linked/.env", tmp_path / "linked/baileys_sessions")
+    assert found.exclude == str(place / ".git/info/exclude")
+
+
+OWN = {"version": "1.0.0", "integrity": "sha512-a"}
+LOCKED = {"": {"name": "bot"}, "node_modules/own": OWN, "node_modules/lint": {**OWN, "dev": True}}
+
+
+@pytest.mark.parametrize(
+    ("present", "good"),
+    [
+        ({"node_modules/own": OWN}, True),
+        ({"node_modules/own": {**OWN, "version": "0.9.0"}}, False),
+        ({"node_modules/own": {**OWN, "integrity": "sha512-b"}}, False),
+        ({}, False),
+        (None, True),  # pnpm's, or an old npm's: nobody has written down what it holds
+    ],
+)
+def test_dependencies_older_than_the_lock_file(place: Path, look: Look, present: Any, good: bool) -> None:
+    """As after a `git pull` by hand without its `npm install`: the bot would start on what is not there."""
+    (place / "package-lock.json").write_text(json.dumps({"packages": LOCKED}))
+    assert not look()["has_dependencies"]
+    (place / "node_modules").mkdir()
+    if present is not None:
+        (place / "node_modules/.package-lock.json").write_text(json.dumps({"packages": present}))
+    assert look()["has_dependencies"] is good
+
+
 def test_remotes_that_do_not_give_it(look: Look) -> None:
-    assert look(remote="origin", branch="no/such")["remote"] == {"commit": None, "has_branch": False, "error": ""}
+    none = {"commit": None, "has_branch": False, "diverged": None, "error": ""}
+    assert look(remote="origin", branch="no/such")["remote"] == none
     gone = look(remote="nowhere")["remote"]
     assert (gone["commit"], gone["has_branch"]) == (None, True)
     assert gone["error"]
@@ -128,6 +179,12 @@ def test_settings_that_the_bot_cannot_connect_with(place: Path, look: Look, text
     (place / ".env").write_text(f"{FLAG}=false\n{text}")
     seen = look()
     assert ([problem["code"] for problem in seen["problems"]], seen["flag"]) == ([code], "false")
+
+
+def test_a_file_of_somebody_else_is_seen_before_the_app_is_stopped(look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert look()["problems"] == []
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    assert [problem["code"] for problem in look()["problems"]] == ["env_not_writable"]
 
 
 def test_no_value_but_a_switch_is_shown(place: Path, look: Look) -> None:

@@ -163,14 +163,16 @@ def test_two_processes_of_one_name_are_as_bad_as_cluster_mode() -> None:
 
 
 def test_notes() -> None:
-    saved = {"present": True, "mode": "0600", "processes": saved_processes(json.dumps([STORED["pm2_env"]]), FLAG)}
+    kept = saved_processes(json.dumps([STORED["pm2_env"]]), FLAG)
+    saved = {"path": "/home/bot/.pm2/dump.pm2", "present": True, "mode": "0600", "processes": kept}
     assert [n.code for n in pm2.notes(processes(STORED), ["bot"], saved)] == ["pm2_flag_stored", "pm2_flag_saved"]
     assert [n.code for n in pm2.notes(processes(ERRORED), ["bot"], saved)] == ["pm2_not_online", "pm2_flag_saved"]
     assert pm2.notes(processes(STORED), ["other"], saved) == []
     nothing = {"present": False, "mode": None, "processes": {}}
     assert [n.code for n in pm2.notes(processes(ONLINE), ["bot"], nothing)] == ["pm2_not_saved"]
     readable = {**saved, "mode": "0644"}
-    assert [n.code for n in pm2.notes([], ["bot"], readable)] == ["pm2_dump_readable"]
+    (note,) = pm2.notes([], ["bot"], readable)
+    assert (note.code, note.remedy) == ("pm2_dump_readable", "chmod 600 /home/bot/.pm2/dump.pm2")
 
 
 def test_unsaved_compares_what_a_reboot_brings_back() -> None:
