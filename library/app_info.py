@@ -91,7 +91,7 @@ disks:
   elements: dict
   sample: [{"path": "/opt/ai-admin", "mount": "/", "free_mb": 20480, "free_inodes": 900000, "inodes": 1000000}]
 mounts:
-  description: Where the filesystem of each folder is mounted. What is put in place by rename has to come from the same one.
+  description: Where the filesystem of each folder is mounted. A rename does not go from one to another.
   returned: always
   type: dict
   sample: {"app": "/", "sessions": "/", "state": "/", "release": "/"}

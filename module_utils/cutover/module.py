@@ -8,6 +8,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +36,11 @@ def carry_out(instance: AnsibleModule) -> Answer:
     plan = _plan(instance)
     journal = Journal(plan.settings.state_dir)
     if instance.check_mode:
-        return _foretell(plan)
+        return _foretell(_with_release(plan, instance.params))
     recovered = recover(journal, plan)
     try:
         _mend_release(recovered)
+        plan = _with_release(plan, instance.params)
         prepare.ask_database(plan)
         plan, rehearsal = prepare.rehearse(instance.params, plan)
     except Exception as error:  # whatever it is, it must not leave the app down
@@ -207,8 +209,13 @@ def _plan(instance: AnsibleModule) -> Plan:
         health_url=params["health_url"] or None,
         health_timeout=params["health_timeout"],
         copy_timeout=params["copy_timeout"],
-        release=prepare.release_before(params) if params["release_back"] else _release(params["release"]),
     )
+
+
+def _with_release(plan: Plan, params: dict[str, Any]) -> Plan:
+    """Raises HostError where the release before is wanted and none is kept."""
+    release = prepare.release_before(params) if params["release_back"] else _release(params["release"])
+    return replace(plan, release=release)
 
 
 def _release(facts: dict[str, Any] | None) -> Release | None:

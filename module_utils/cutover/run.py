@@ -350,7 +350,7 @@ class CutOver:
             )
 
     def _mend_saved_list(self) -> None:
-        """A flag in pm2's saved list would come back with a reboot, and beat .env. One without stays as it is, closed."""
+        """A flag in pm2's saved list would come back with a reboot, and beat .env. One without is only closed."""
         host = self.plan.processes.pm2()
         saved = host.saved(self.plan.flag)
         flagged = any(kept["stored_flag"] for kept in saved["processes"].values())

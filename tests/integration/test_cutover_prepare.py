@@ -14,6 +14,7 @@ import pytest
 from ansible.module_utils.baileys_auth.database import Database, connect
 from ansible.module_utils.baileys_auth.names import Names
 from ansible.module_utils.cutover import rehearsal
+from ansible.module_utils.cutover.journal import Journal
 from bot_host import COMPANY, Answer, BotHost, codes, good
 from postgresql_server import Server, TestDatabase
 from postgrest_server import Endpoint, key_of
@@ -186,6 +187,29 @@ def test_release_that_was_never_kept_is_refused(copied: BotHost, tmp_path: Path)
         ),
     )
     assert codes(answer) == ["no_release_before"]
+
+
+def test_killed_run_gets_its_end_though_no_release_was_kept(copied: BotHost, tmp_path: Path) -> None:
+    """It may have left the app down: whoever goes no further brings it up, whatever it is that he is refused for."""
+    journal = Journal(copied.state_dir)
+    journal.begin("a1", {"to": "files"})
+    entry = json.loads(journal.path.read_text())
+    journal.path.write_text(json.dumps({**entry, "started": 0}) + "\n")  # of a process that is no more
+    copied.flag("database")
+    answer = copied.call(
+        "auth_state_cutover",
+        copied.arguments(
+            destination="files",
+            processes=["none"],
+            app_dir=str(copied.root / "ai-admin"),
+            release_aside=str(tmp_path / "none"),
+            release_back=True,
+        ),
+    )
+    # There is no pm2 to bring it up with.
+    assert answer["recovered"]["run"] == "a1"
+    assert "no_release_before" in codes(answer)
+    assert answer["reverted"] == "a run was killed, and the app could not be started again"
 
 
 # Without a command: over REST, with the key of .env

@@ -41,7 +41,13 @@ def place(tmp_path: Path) -> Path:
 def look(place: Path) -> Look:
     def look(*, remote: str | None = None, branch: str = "main", sessions_dir: Path | None = None) -> dict[str, Any]:
         return app.look(
-            place, sessions_dir or place / "baileys_sessions", place / ".env", FLAG, remote, branch, state=place / "not/yet"
+            place,
+            sessions_dir or place / "baileys_sessions",
+            place / ".env",
+            FLAG,
+            remote,
+            branch,
+            state=place / "not/yet",
         )
 
     return look
