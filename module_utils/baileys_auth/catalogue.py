@@ -96,6 +96,15 @@ class Catalogue:
                     f"It must be ({', '.join(wanted.PRIMARY_KEYS[table])}): one row per key of a login",
                 )
             )
+        if facts["unlogged"]:
+            found.problems.append(
+                Problem(
+                    "unlogged",
+                    where,
+                    "it is UNLOGGED: after a crash of the server it is empty, and the login with it",
+                    f"ALTER TABLE {table} SET LOGGED",
+                )
+            )
         missing = [right for right in ("SELECT", "INSERT", "UPDATE", "DELETE") if not facts[right.lower()]]
         if missing:
             found.problems.append(
@@ -166,14 +175,15 @@ class Catalogue:
                           WHERE k.conrelid = c.oid AND k.contype = 'p' ORDER BY u.place),
                    ARRAY(SELECT i.indexrelid::regclass::text FROM pg_index i
                            JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (i.indkey::int2[])
-                          WHERE i.indrelid = c.oid AND a.attname IN ('value', 'creds'))
+                          WHERE i.indrelid = c.oid AND a.attname IN ('value', 'creds')),
+                   c.relpersistence = 'u'
               FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
              WHERE n.nspname = %(schema)s AND c.relname = ANY (%(tables)s) AND c.relkind IN ('r', 'p')
             """,
             {"schema": self._schema, "tables": list(wanted.TABLES), "public": list(wanted.PUBLIC_ROLES)},
         ).fetchall()
         names = ("role", "select", "insert", "update", "delete", "row_security_active", "open", "primary_key",
-                 "value_indexes")  # fmt: skip
+                 "value_indexes", "unlogged")  # fmt: skip
         return {row[0]: dict(zip(names, row[1:], strict=True)) for row in rows}
 
     def _hidden(self, table: str) -> str:

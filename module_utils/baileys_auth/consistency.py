@@ -10,6 +10,8 @@ from typing import Any
 from . import lid_mapping
 from .names import LID_MAPPING, Key
 
+# Types of which a login never loses all; a lid-mapping has a TTL, and the others come and go.
+LASTING = ("session", "pre-key", "app-state-sync-key")
 TC_TOKEN_INDEX = Key("tctoken", "__index")
 
 
@@ -19,6 +21,12 @@ def errors(creds: Mapping[str, Any], keys: Collection[Key]) -> list[str]:
     if app_state_key and Key("app-state-sync-key", str(app_state_key)) not in keys:
         return ["creds.myAppStateKeyId names an app-state-sync-key that is not there"]
     return []
+
+
+def gone(before: Collection[Key], now: Collection[Key]) -> list[str]:
+    """The lasting types of which there were keys, and are none any more."""
+    had, have = {key.type for key in before}, {key.type for key in now}
+    return [key_type for key_type in LASTING if key_type in had - have]
 
 
 def warnings(

@@ -59,8 +59,9 @@ def connect(conninfo: str) -> Iterator[Any]:
         ) from None
     try:
         connection = psycopg.connect(
-            conninfo, connect_timeout=CONNECT_TIMEOUT, prepare_threshold=None, application_name="baileys_auth_state"
-        )
+            conninfo, connect_timeout=CONNECT_TIMEOUT, prepare_threshold=None, application_name="baileys_auth_state",
+            client_encoding="utf8",
+        )  # fmt: skip
     except psycopg.ProgrammingError:
         raise AuthStateError(
             Problem(
@@ -123,6 +124,8 @@ class Database:
                 "lock_timeout": _LOCK_TIMEOUT,
                 "statement_timeout": "0",
                 "idle_in_transaction_session_timeout": "0",
+                # What is told to be committed has to be there after a crash, whatever the role's own setting is.
+                "synchronous_commit": "on",
             }
             if self._connection.info.server_version >= 170000:
                 limits["transaction_timeout"] = "0"
@@ -165,7 +168,7 @@ class Database:
                   FROM {auth} WHERE company_id = %(company)s
                 UNION ALL
                 SELECT key_type, key_id, sha256(convert_to(value::text, 'UTF8')),
-                       extract(epoch FROM expires_at)::float8
+                       CASE WHEN isfinite(expires_at) THEN extract(epoch FROM expires_at)::float8 END
                   FROM {keys} WHERE company_id = %(company)s
                 """
             ),
@@ -204,7 +207,7 @@ class Database:
         rows = self._run(
             """
             SELECT key_type, key_id, extract(epoch FROM expires_at)::float8
-              FROM {keys} WHERE company_id = %s AND expires_at IS NOT NULL
+              FROM {keys} WHERE company_id = %s AND isfinite(expires_at)
             """,
             [company_id],
         )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+_HERE, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of renameat2(2), which os has not
 
 
 def own_like(descriptor: int, folder: Path) -> None:
@@ -55,6 +58,30 @@ def make_folder(path: Path) -> None:
             own_like(descriptor, folder.parent)
         finally:
             os.close(descriptor)
+        sync_folder(folder.parent)
+
+
+def exchange(one: Path, other: Path) -> None:
+    """Each folder in the place of the other, at once: at no instant is either of the two names missing.
+
+    Where the file system cannot do that, by renames one after the other.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    names = os.fsencode(one), os.fsencode(other)
+    try:
+        done = libc.renameat2(_HERE, names[0], _HERE, names[1], _EXCHANGE)
+    except AttributeError:  # a C library without it
+        done = -1
+    if done == 0:
+        return
+    between = other.with_name(f".{other.name}.{os.getpid()}.exchanged")
+    os.rename(other, between)
+    try:
+        os.rename(one, other)
+    except OSError:
+        os.rename(between, other)
+        raise
+    os.rename(between, one)
 
 
 @contextmanager

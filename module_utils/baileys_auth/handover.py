@@ -65,10 +65,12 @@ class Handover:
         with self._transaction(company_id):
             found = self._authority(company_id)
             result.authority = found
+            if self.store == FILES:
+                result.identity = self._identity_of_files(company_id)
             if found.store == self.store:
                 return result, False
             if self.store == FILES:
-                result.identity = self._identity_of_files(company_id)
+                self._check_same_login(company_id, result.identity)
             rows = self.database.digests(company_id) if self.database else {}
             lost = self._lost(company_id, {key: row.digest for key, row in rows.items()})
             if lost and not self.settings.accept_key_loss:
@@ -91,6 +93,7 @@ class Handover:
             self._write(company_id, record)
             if rows:
                 self._accept_rows(company_id, rows)
+                self._accept_files(company_id, rows)
         self._write_state(company_id, record)
         return result, True
 
@@ -121,6 +124,26 @@ class Handover:
                     " backup: ansible-playbook rollback.yml -e rollback_source=backup",
                 )
             ) from None
+
+    def _check_same_login(self, company_id: str, identity: str) -> None:
+        """Raises AuthStateError where the database has a login that was paired later: the files' one is dead then.
+
+        One without an account is none: an app that found nothing has made it.
+        """
+        if self.database is None or self.settings.conflict == FILES or not self.database.has_login(company_id):
+            return
+        if self.database.companies().get(company_id) and self.database.identity(company_id) != identity:
+            raise AuthStateError(
+                Problem(
+                    "identity_changed",
+                    f"company {company_id}",
+                    "the database has another login than the files, with an account of its own: where the phone was"
+                    " paired again since the move, WhatsApp knows the files' one no more",
+                    "Take the login along: ansible-playbook rollback.yml -e rollback_source=database"
+                    " -e auth_state_conflict=database. Only if the one in the files is the one that works, the same"
+                    " again with -e auth_state_conflict=files",
+                )
+            )
 
     def _lost(self, company_id: str, rows: dict[Key, bytes]) -> str:
         """What the authority has and this store has not, for people; empty when nothing is."""
@@ -157,6 +180,11 @@ class Handover:
         identity = base.identity if base else ""
         self.manifests.prepare(Manifest(company_id, time.time(), identity, accepted, left_out))
         self.manifests.commit(company_id)
+
+    def _accept_files(self, company_id: str, rows: dict) -> None:
+        """So are the files, should the run be cut off or fail before the switch: the next way back may replace them."""
+        files = self._files(company_id)
+        self.manifests.placing(company_id, {**dict.fromkeys(rows, b""), **files})
 
     def _write(self, company_id: str, record: Record) -> None:
         if self.database is not None and not self.settings.check_mode:

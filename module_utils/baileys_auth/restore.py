@@ -12,7 +12,7 @@ from pathlib import Path
 
 from . import values
 from .archive import Backups, free_name, members
-from .durable import make_folder, sync_folder
+from .durable import exchange, make_folder, sync_folder
 from .errors import AuthStateError, Problem
 from .identity import identity_digest
 from .names import CREDS, Names, company_folder, is_leftover
@@ -34,18 +34,17 @@ def restore(backups: Backups, name: str, folder: Path, state_dir: Path, names: N
     try:
         path, _keys, _identity = _read(backups, name, names, staging)
         staging.sync()
+        sync_folder(staging.path)
         make_folder(folder.parent)
         aside = None
         if folder.is_symlink() or folder.exists():
             make_folder(state_dir / "aside")
             aside = free_name(state_dir / "aside", folder.name, "", time.time())
-            os.rename(folder, aside)
-        try:
+            # Under the name that the former one gets: killed here, the login is where it was.
+            os.rename(staging.path, aside)
+            exchange(aside, folder)
+        else:
             os.rename(staging.path, folder)
-        except OSError:
-            if aside is not None:
-                os.rename(aside, folder)
-            raise
     finally:
         staging.clear()
     sync_folder(folder.parent)

@@ -40,7 +40,10 @@ class Repair:
 def misplaced(key: Key, names: Names) -> bool:
     """Whether a row's type is none of Baileys', or another one than its whole name says."""
     meant = names.read_again(key)
-    return key.type not in names.types or (meant is not None and meant.type != key.type)
+    if meant is None or meant == key:
+        return key.type not in names.types
+    # An id as it stands in a file's name, where it is written without : and /, is misplaced as well.
+    return key.type not in names.types or meant.type != key.type or not {":", "/"} & set(key.id)
 
 
 def make_repair(expiring: Mapping[Key, bool], wrong: Mapping[Key, bytes], names: Names) -> Repair:
@@ -51,6 +54,9 @@ def make_repair(expiring: Mapping[Key, bool], wrong: Mapping[Key, bytes], names:
         meant = names.read_again(key)
         if meant is None:
             repair.left[key] = "its type and id are no name of a Baileys file"
+        elif meant.type != key.type and not meant.type.startswith(f"{key.type}-"):
+            # The scripts cut a type short. A longer one is no work of theirs, but a type that is not known here.
+            repair.left[key] = "its type may be one of a newer Baileys: name it in auth_state_key_types"
         elif meant in expiring:
             repair.superseded.add(key)
         elif meant in claimed:

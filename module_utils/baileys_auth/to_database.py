@@ -291,6 +291,8 @@ class _Run:
 
     def _merge(self, *, waiting: bool) -> None:
         plan = self.result.plan
+        if self.rows_as_copied and self._written_since(plan.added | plan.changed | plan.removed):
+            raise _OtherRowsError
         if plan.conflicts:
             self.result.archived = str(save_rows(self.database, self.company_id, self.settings))
         if plan.removed:
@@ -301,6 +303,13 @@ class _Run:
             self.database.merge(self.company_id)
         if self.expiring:
             self.database.keep(self.company_id, self.expiring)
+
+    def _written_since(self, keys: set[Key]) -> bool:
+        """Whether somebody else has written these rows since the last copy: the verification would not see it."""
+        return any(
+            key not in self.rows or _digest_or_none(text, key) != self.rows[key].digest
+            for key, text in self.database.values(self.company_id, keys, len(self.rows))
+        )
 
     def _rehearse(self) -> None:
         """Try the largest value on the real table, whose indexes may not take it; the transaction is rolled back."""

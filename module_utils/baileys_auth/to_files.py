@@ -7,12 +7,15 @@ the app reads them until its cleanup deletes them.
 
 from __future__ import annotations
 
+import json
+import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from . import consistency, values
-from .aside import save_folder
+from .aside import keep_files, save_folder
 from .authority import DATABASE, FILES, Record
 from .errors import AuthStateError, Problem
 from .folder import open_folder
@@ -63,6 +66,7 @@ class _Run:
         with result.phase("read"):
             present = self.present = self._read(self.base.known() if self.base else None)
         spared = self._plan(present)
+        self._check_loss(present)
         with result.phase("stage"):
             self._stage(present)
         self.transfer.check_identity(self.company_id, self.base, result.identity)
@@ -98,12 +102,14 @@ class _Run:
             )
         self.names, foreign = names.render_all(self.rows)
         if foreign:
+            new = sorted({key.type for key in foreign} - names.types)
             raise AuthStateError(
                 Problem(
                     "rows_foreign",
                     where,
                     f"rows that no file of Baileys' can hold: {counts(foreign)}",
-                    "They come from another program (the original migration script's types are repaired by repair.yml)",
+                    "Where the original migration script has made them: ansible-playbook repair.yml. Where a newer"
+                    f" Baileys has: name their types, -e '{{\"auth_state_key_types\": {json.dumps(new)}}}'",
                 )
             )
 
@@ -142,6 +148,21 @@ class _Run:
             key for key in self.result.plan.conflicts if (key, _digest(present, key)) in placed
         }
         return spared
+
+    def _check_loss(self, present: dict[Key, Entry]) -> None:
+        """A database that has lost a whole type of keys is no reason to remove the files of them."""
+        gone = consistency.gone(self.base.entries if self.base else present, self.rows)
+        if gone and self.settings.conflict != DATABASE:
+            raise AuthStateError(
+                Problem(
+                    "rows_gone",
+                    f"company {self.company_id}, table whatsapp_keys",
+                    f"every row of type {', '.join(gone)} is gone: to copy that back would remove the files as well",
+                    "Bring the rows back if there is a backup of the database. The files are as they were at the move:"
+                    " ansible-playbook rollback.yml -e rollback_source=files -e accept_key_loss=true. To take the"
+                    " database as it is: the same as before with -e auth_state_conflict=database",
+                )
+            )
 
     def _stage(self, present: dict[Key, Entry]) -> None:
         """Write what differs beside the folder. A row that another program spelt in its own way is no difference."""
@@ -212,7 +233,13 @@ class _Run:
         if plan.changes:
             new = {key: self.rows[key] for key in plan.added | plan.changed}
             self.transfer.manifests.placing(self.company_id, {**new, **dict.fromkeys(plan.removed, b"")})
-        self.staging.place([self.settings.names.render(key) for key in plan.removed])
+        used, kept = [], []
+        for key in plan.removed:  # a pre-key goes when it was used; for anything else there may be a need one day
+            (used if key.type == "pre-key" else kept).append(self.settings.names.render(key))
+        with _unhurried():
+            self.staging.place(used)
+            aside = self.settings.state_dir / "aside" / "removed" / self.folder.name
+            keep_files([self.folder / name for name in kept], aside)
 
     def _verify(self, spared: set[Key]) -> dict[Key, Entry]:
         """Read back what is in the folder now, and hold it against the rows."""
@@ -238,6 +265,16 @@ class _Run:
             {key: placed[key].until(self.expiry[key]) for key in self.rows},
             {key: placed[key] for key in spared},
         )
+
+
+@contextmanager
+def _unhurried() -> Iterator[None]:
+    """Files are put in place all or none: a deadline that falls into it ends the run right behind it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _digest(entries: Mapping[Key, Entry], key: Key) -> bytes:

@@ -15,7 +15,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..baileys_auth import arguments
-from ..baileys_auth.authority import DATABASE
+from ..baileys_auth.authority import DATABASE, FILES
 from ..baileys_auth.durable import make_folder
 from ..baileys_auth.run import describe
 from ..baileys_auth.to_database import ToDatabase
@@ -161,7 +161,7 @@ def _foretell(plan: Plan) -> Answer:
     cut = CutOver(plan, Journal(plan.settings.state_dir), "")
     companies: Answer = {}
     with cut.database(needed=False) as database:
-        for company in plan.companies if database is not None and plan.source in (FROM_DATABASE, BEST) else []:
+        for company in plan.companies if database is not None and plan.copies else []:
             if not cut.is_there(plan.settings, database, company):
                 direction = (ToDatabase if plan.to == DATABASE else ToFiles)(plan.settings, database)
                 companies[company] = describe(direction.run(company), plan.settings)
@@ -195,7 +195,8 @@ def _plan(instance: AnsibleModule) -> Plan:
     params = instance.params
     return Plan(
         to=params["destination"],
-        source=params["source"],
+        # Only the way back has a choice of it.
+        source=params["source"] if params["destination"] == FILES or params["source"] == BEST else FROM_DATABASE,
         backup=params["backup"],
         companies=arguments.companies(params),
         settings=arguments.settings(params, check_mode=instance.check_mode),

@@ -19,7 +19,7 @@ from ..node_host import dotenv, postgrest
 from ..node_host.problems import HostError, Problem
 from . import rehearsal
 from .release import Release
-from .run import FROM_DATABASE, Plan
+from .run import FROM_DATABASE, Plan, check_logins
 
 _NOT_READ_BACK = (
     "Whether the app can read the copied login is only seen after its restart: no cutover_rehearsal_command is set, and"
@@ -30,11 +30,15 @@ _ONLY_WITH_RELEASE = (
 )
 
 
+_STILL_IN_MEMORY = (
+    "Nothing was stopped. Do not restart the app: the login is in its memory, and it writes the row again with the next"
+    " change, as when a message comes. Send it one; once the row is back, run the same again"
+)
 _SLOW = 1.0  # seconds for one statement
 
 
 def ask_database(plan: Plan) -> None:
-    """Before the app is stopped: whether the database that is needed answers, and fast enough to be waited for.
+    """Before the app is stopped: whether the database that is needed answers, fast enough, and with the app's logins.
 
     Raises HostError. The way back is not refused for slowness: it may be the way out of it.
     """
@@ -44,6 +48,8 @@ def ask_database(plan: Plan) -> None:
         begun = time.monotonic()
         connection.execute("SELECT 1")
         seconds = time.monotonic() - begun
+        if plan.settings.flag_store == DATABASE:
+            check_logins(Database(connection, plan.schema), plan.companies, _STILL_IN_MEMORY)
     if seconds > _SLOW and plan.to == DATABASE:
         raise HostError(
             Problem(

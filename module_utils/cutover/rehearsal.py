@@ -103,8 +103,9 @@ def expected(database: Database, company_id: str, names: Names) -> dict[str, Any
     with database.transaction(snapshot=True):
         rows = database.digests(company_id)
         first: dict[str, tuple[bytes, Key]] = {}
-        for key in rows.keys() - {CREDS}:
-            candidate = (names.render(key).encode(), key)
+        files, _foreign = names.render_all(rows.keys() - {CREDS})  # the app asks for no other
+        for key, name in files.items():
+            candidate = (name.encode(), key)
             first[key.type] = min(first.get(key.type, candidate), candidate)
         wanted = {key for _name, key in first.values()}
         samples = {key.type: _sample(text) for key, text in database.values(company_id, wanted, len(rows))}

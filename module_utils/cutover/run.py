@@ -5,17 +5,22 @@ from __future__ import annotations
 import errno
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
+from ..baileys_auth import values
 from ..baileys_auth.archive import Backups
 from ..baileys_auth.authority import DATABASE, FILES, StateFile, other
 from ..baileys_auth.database import Database, connect, refusal
+from ..baileys_auth.durable import exchange
 from ..baileys_auth.errors import AuthStateError
 from ..baileys_auth.folder import Listing
 from ..baileys_auth.handover import Handover
+from ..baileys_auth.identity import identity_digest
 from ..baileys_auth.manifest import ManifestStore
-from ..baileys_auth.names import CREDS, Key
+from ..baileys_auth.names import CREDS, CREDS_FILE, Key
 from ..baileys_auth.restore import restore
 from ..baileys_auth.to_database import ToDatabase
 from ..baileys_auth.to_files import ToFiles
@@ -32,7 +37,8 @@ FROM_DATABASE, BEST, AS_THEY_ARE, FROM_BACKUP = "database", "best", "files", "ba
 
 # Why a login cannot be copied back on the way back from a failed run: it is no more the one that was moved. Then what
 # was verified before the switch is the best there is.
-_OTHER_LOGIN = {"identity_changed", "row_missing"}
+_OTHER_LOGIN = {"identity_changed", "row_missing", "rows_gone"}
+_SHORT = 5  # seconds for what is only looked at, and can be done without
 _STILL = 0.2  # seconds: nothing takes as long to write one file
 _GONE = {"database_unreachable", "database_password", "database_tls", "database_error", "database_slow"}
 
@@ -62,14 +68,22 @@ class Plan:
     copy_timeout: float = 60
 
     def opposite(self) -> Plan:
-        """The way back from this run, should it fail after the flag was switched."""
+        """The way back from this run, should it fail after the flag was switched.
+
+        A store that was given up without a copy is what it was, and nothing may be copied over it.
+        """
         return replace(
             self,
             to=other(self.to),
-            source=BEST,
+            source=BEST if self.copies else AS_THEY_ARE,
             release=None,
-            settings=replace(self.settings, flag_store=self.to, check_mode=False),
+            settings=replace(self.settings, flag_store=self.to, check_mode=False, accept_key_loss=True),
         )
+
+    @property
+    def copies(self) -> bool:
+        """Whether what one store has is copied to the other."""
+        return self.source in (FROM_DATABASE, BEST)
 
 
 @dataclass
@@ -102,6 +116,8 @@ class CutOver:
         self._moves = plan.settings.flag_store != plan.to
         self._listings: dict[str, Listing] = {}
         self._identities: dict[str, str] = dict.fromkeys(plan.companies, "")
+        self._known = dict(self._identities)  # on the store of before
+        self._aside: dict[str, Path] = {}  # the folders in whose place a backup was put, by company
 
     def steps(self) -> list[tuple[str, Callable[[], None]]]:
         """In the safe order: nothing runs while the last copy is made, and the flag follows the verified copy."""
@@ -131,20 +147,45 @@ class CutOver:
         """Bring the host back to where it came from; says what was done. Raises HostError when that fails too."""
         if not (self._moves and self._switched()):
             self._undo_release()
+            self._undo_restore()
+            self._identities = self._known
             self._start_again(self.store_before)
             self._answers(self.store_before)
+            self._settle_on(self.store_before)
             return f"the app was started again on the {self.store_before}, as before; the flag was not switched"
         back = CutOver(self.plan.opposite(), self.journal, self.run_id)
-        back._identities = self._identities
+        back._identities = dict(self._known)
         for name, do in back.steps():
             self.journal.note(self.run_id, "doing", step=name, to=back.plan.to)
             (self._undo_release if name == "release" else do)()
             self.journal.note(self.run_id, "done", step=name, to=back.plan.to)
         self.outcome.store = back.plan.to
+        self.outcome.warnings += back.outcome.warnings
         stands = f"the flag is as before, and it runs on the {back.plan.to}"
         if all(result.verified for result in back.outcome.results.values()):
             return f"what the app wrote meanwhile was copied back, {stands}"
         return f"what the app may have written meanwhile is in the {self.plan.to} alone, {stands}"
+
+    def _undo_restore(self) -> None:
+        """The folder of before, with the app stopped, where a backup was put in its place.
+
+        Not where the database was given up for it: the files count for nothing then, and are known as they are.
+        """
+        back = [each for each in self._aside if self.store_before == FILES or each not in self.outcome.results]
+        if back:
+            pm2_states.carry_out(replace(self.plan.processes, state="stopped"))
+        for company in back:
+            exchange(self._aside.pop(company), self.plan.settings.folder(company))
+
+    def _settle_on(self, store: str) -> None:
+        """No move is under way any more: the flag, switched by hand, must not pass for the end of one."""
+        settings = replace(self.plan.settings, flag_store=store, check_mode=False)
+        try:
+            with deadline.within(self.plan.copy_timeout, _too_slow), self.database(needed=False) as database:
+                for company in self.plan.companies if "copy" in self._begun and self._moves else []:
+                    Handover(settings, database, store).settle(company)
+        except Exception as error:
+            self.outcome.warnings += [str(problem) for problem in problems_of(error)]
 
     def start_as_is(self) -> str:
         """The last resort: up on the store that the flag names, which is whole at every step of either way."""
@@ -171,10 +212,29 @@ class CutOver:
         self._at_rest.look()  # this and the manifests are remembered, for what follows once they are stopped
         for company in self.plan.companies:
             ManifestStore(self.plan.settings.state_dir).load(company)
+        self._known = {**self._known, **self._identities_before()}
+        self._identities = dict(self._known)
         self._frozen_at = time.monotonic()
         self._owners.stop()
         # What they printed while they ended is none of the store's that they are started on.
         self.outcome.marks = [logs.mark(source) for source in self.plan.log_files]
+
+    def _identities_before(self) -> dict[str, str]:
+        """Of the logins that the app runs on, as far as they can be told: whoever starts it again has to find these."""
+        found: dict[str, str] = {}
+        settings = self.plan.settings
+        with suppress(Exception):
+            if self.store_before == FILES:
+                for company in self.plan.companies:
+                    creds = values.load(
+                        values.canonical((settings.folder(company) / CREDS_FILE).read_bytes(), CREDS.type)
+                    )
+                    found[company] = identity_digest(creds)
+            else:
+                with deadline.within(_SHORT, _too_slow), self.database(needed=False) as database:
+                    for company in self.plan.companies if database is not None else []:
+                        found[company] = database.identity(company) or ""
+        return found
 
     def _rest(self) -> None:
         if self.plan.to == FILES:
@@ -183,7 +243,7 @@ class CutOver:
             self._at_rest.prove()
             return
         self._listings = self._at_rest.look()
-        if self._moves and self._mend_torn(self._torn(self._listings)):
+        if self._moves and self.plan.copies and self._mend_torn(self._torn(self._listings)):
             self._listings = self._at_rest.look()
         self._at_rest.nobody_else(())
         # That the files are still is seen after the copy (on the way back the copy changes them itself).
@@ -204,12 +264,13 @@ class CutOver:
     def _mend(self, database: Database | None, found: Torn) -> None:
         """Those of them that are torn still: a try before this one may have mended some."""
         for company, files in found.items():
-            torn_now = self._torn(self._look(company))[company]
+            torn_now = self._torn(self._look(company), gone=True)[company]
             left = {key: name for key, name in files.items() if key in torn_now}
             self.outcome.warnings += torn.mend(self.plan.settings, database, company, left) if left else []
 
-    def _torn(self, listings: dict[str, Listing]) -> Torn:
-        return {company: torn.find(self.plan.settings, company, listing) for company, listing in listings.items()}
+    def _torn(self, listings: dict[str, Listing], *, gone: bool = False) -> Torn:
+        settings = self.plan.settings
+        return {company: torn.find(settings, company, listing, gone=gone) for company, listing in listings.items()}
 
     def _look(self, company: str) -> dict[str, Listing]:
         return Rest(self.plan.settings, [company], ()).look()
@@ -217,10 +278,13 @@ class CutOver:
     def _copy(self) -> None:
         if self.plan.to == FILES and self.plan.source == FROM_BACKUP:
             self._restore()
-        copies = self.plan.to == DATABASE or self.plan.source in (FROM_DATABASE, BEST)
+        copies = self.plan.copies
         settings = replace(self.plan.settings, authority=MOVE, check_mode=False)
         try:
-            with deadline.within(self.plan.copy_timeout, _too_slow), self.database(needed=copies) as database:
+            with (
+                deadline.within(self.plan.copy_timeout, _too_slow),
+                self.database(needed=copies or self.plan.to == DATABASE) as database,
+            ):
                 for company in self.plan.companies:
                     if not (copies and self.is_there(settings, database, company)):
                         self._keep(company, self._move(settings, database, company, copies=copies))
@@ -248,7 +312,9 @@ class CutOver:
 
     def _take_as_is(self, settings: Settings, database: Database | None, company: str) -> Result:
         """The store as it is, without what the other one holds; where the database answers, that is archived first."""
-        accepting = replace(settings, accept_key_loss=settings.accept_key_loss or self.plan.source == BEST)
+        accepting = settings
+        if self.plan.source == BEST:  # what the other one holds, another login even, is what the run has failed with
+            accepting = replace(settings, accept_key_loss=True, conflict=self.plan.to)
         return Handover(accepting, database, self.plan.to).abandon(company)[0]
 
     def _keep(self, company: str, result: Result) -> None:
@@ -269,8 +335,10 @@ class CutOver:
         for company in self.plan.companies:
             backups = Backups(settings.backup_dir, company)
             folder = settings.folder(company)
-            path, _aside = restore(backups, self.plan.backup, folder, settings.state_dir, settings.names)
+            path, aside = restore(backups, self.plan.backup, folder, settings.state_dir, settings.names)
             self.outcome.archives.append(str(path))
+            if aside is not None:
+                self._aside[company] = aside
 
     def _release(self) -> None:
         if self.plan.release is not None:
@@ -290,9 +358,11 @@ class CutOver:
         self._owners.start()
 
     def _start_again(self, store: str) -> None:
-        """Those that do not run, whichever they are; on files only once what the stop has torn is mended."""
+        """Those that do not run, where the app finds its login; what the stop has torn of the files is mended first."""
         if store == FILES:
             self._mend_before_start()
+        else:
+            self._check_rows_before_start()
         wanted = replace(self.plan.processes, state="started", window_seconds=0, drop_stored=[self.plan.flag])
         pm2_states.carry_out(wanted)
 
@@ -308,17 +378,28 @@ class CutOver:
                     raise
                 self.outcome.warnings += [str(problem) for problem in problems_of(error)]
 
+    def _check_rows_before_start(self) -> None:
+        """Raises where the database answers, and has no row of a login. One that does not, the app waits for."""
+        try:
+            with deadline.within(_SHORT, _too_slow), self.database(needed=False) as database:
+                check_logins(database, self.plan.companies, _NOT_STARTED)
+        except Exception as error:
+            if "row_missing" in codes_of(error):
+                raise
+
     def _torn_for_good(self, company: str) -> dict[Key, str]:
         """Looked at twice: an owner that the failed stop has left running may be writing one."""
         first = self._look(company)
-        found = self._torn(first)[company]
+        found = self._torn(first, gone=True)[company]
         if not found:
             return {}
         time.sleep(_STILL)
         second = self._look(company)
         before, now = first[company].signatures, second[company].signatures
         return {
-            key: name for key, name in self._torn(second)[company].items() if key in found and before[key] == now[key]
+            key: name
+            for key, name in self._torn(second, gone=True)[company].items()
+            if key in found and before.get(key) == now.get(key)
         }
 
     def _healthy(self) -> None:
@@ -383,6 +464,29 @@ class CutOver:
 
     def database(self, *, needed: bool) -> _Connection:
         return _Connection(self.plan.conninfo, self.plan.schema, needed)
+
+
+def check_logins(database: Database | None, companies: list[str], remedy: str) -> None:
+    """Raise HostError for logins whose row is gone: the app would make new ones."""
+    if database is None:
+        return
+    with database.transaction():
+        gone = [company for company in companies if not database.has_login(company)]
+    if gone:
+        raise HostError(
+            Problem(
+                "row_missing",
+                f"company {', '.join(gone)}, table whatsapp_auth",
+                "its row is gone: started on the database, the app would make a new login",
+                remedy,
+            )
+        )
+
+
+_NOT_STARTED = (
+    "The app was not started. Bring the row back, or go back to files as they are: ansible-playbook rollback.yml"
+    " -e rollback_source=files -e accept_key_loss=true"
+)
 
 
 def _too_slow(seconds: float) -> Exception:

@@ -6,26 +6,29 @@ the verified pre-copy takes its place, or where the database cannot be reached t
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from ..baileys_auth import values
 from ..baileys_auth.archive import Backups, members
+from ..baileys_auth.aside import keep_files
 from ..baileys_auth.database import Database
-from ..baileys_auth.durable import make_folder, sync_folder
 from ..baileys_auth.folder import Folder, Listing, open_folder
 from ..baileys_auth.manifest import Manifest, ManifestStore
-from ..baileys_auth.names import CREDS, Key, company_folder
+from ..baileys_auth.names import CREDS, CREDS_FILE, Key, company_folder
 from ..baileys_auth.staging import Staging
 from ..baileys_auth.transfer import Settings
 from ..node_host.problems import HostError, Problem
 
 
-def find(settings: Settings, company: str, listing: Listing) -> dict[Key, str]:
-    """{key: file name} of those that changed since the pre-copy and are no whole JSON."""
+def find(settings: Settings, company: str, listing: Listing, *, gone: bool = False) -> dict[Key, str]:
+    """{key: file name} of those that changed since the pre-copy and are no whole JSON.
+
+    `gone`: also a creds.json that is not there, as the app would make a new login of that as well.
+    """
+    missing = {CREDS: CREDS_FILE} if gone and CREDS not in listing.signatures else {}
     if not listing.files:
-        return {}
+        return missing
     base = ManifestStore(settings.state_dir).load(company)
     known = base.known() if base else {}
     with open_folder(settings.folder(company), settings.names) as opened:
@@ -34,7 +37,7 @@ def find(settings: Settings, company: str, listing: Listing) -> dict[Key, str]:
             for name, key in listing.files.items()
             if (key not in known or known[key].signature != listing.signatures[key])
             and _is_torn(opened, name, key, listing.signatures[key].size)
-        }
+        } | missing
 
 
 def _is_torn(folder: Folder, name: str, key: Key, size: int) -> bool:
@@ -52,6 +55,8 @@ def mend(settings: Settings, database: Database | None, company: str, torn: dict
     folder = settings.folder(company)
     base = ManifestStore(settings.state_dir).load(company)
     said = []
+    if CREDS in torn and not _has_keys(folder):
+        raise _no_login(str(folder), "the folder of this login is gone, or empty")
     staging = Staging(settings.state_dir / "staging" / company_folder(company), folder)
     staging.clear()
     left = dict(torn)
@@ -62,22 +67,34 @@ def mend(settings: Settings, database: Database | None, company: str, torn: dict
         for key, canonical in copies if left else ():
             if key in left:
                 staging.write(left[key], values.to_file(canonical), None)
-                said.append(f"{folder / left.pop(key)} was torn by the stop; the value of {source} is used")
+                path = folder / left.pop(key)
+                how = "was torn by the stop" if path.exists() else "was gone after the stop"
+                said.append(f"{path} {how}; the value of {source} is used")
     if CREDS in left:
-        raise HostError(
-            Problem(
-                "torn",
-                str(folder / left[CREDS]),
-                "the stop has torn it, and no copy of it can be read: the app would make a new login",
-                "Do not start the app. Restore a backup: ansible-playbook rollback.yml -e rollback_source=backup"
-                " -e accept_key_loss=true",
-            )
-        )
+        raise _no_login(str(folder / left[CREDS]), "it is torn or gone since the stop, and no copy of it can be read")
     staging.place([])
-    for name in left.values():
-        said.append(f"{folder / name} was torn by the stop and is new since the copy; it was set aside")
-        _set_aside(folder / name, settings.state_dir / "aside" / "torn")
+    said += [
+        f"{folder / name} was torn by the stop and is new since the copy; it was set aside" for name in left.values()
+    ]
+    keep_files([folder / name for name in left.values()], settings.state_dir / "aside" / "torn")
     return said
+
+
+def _has_keys(folder: Path) -> bool:
+    """Whether creds.json alone would make a login of it again."""
+    return folder.is_dir() and any(name.name != CREDS_FILE for name in folder.iterdir())
+
+
+def _no_login(where: str, what: str) -> HostError:
+    return HostError(
+        Problem(
+            "torn",
+            where,
+            f"{what}: the app would make a new login",
+            "Do not start the app. Restore a backup: ansible-playbook rollback.yml -e rollback_source=backup"
+            " -e accept_key_loss=true",
+        )
+    )
 
 
 def _pre_copied(
@@ -102,9 +119,3 @@ def _backed_up(backups: Backups, torn: dict[Key, str]) -> Iterator[tuple[Key, by
     for name, data, _mtime in members(backups.folder / newest.archive, backups.company_id):
         if name in keys:
             yield keys[name], values.canonical(data, keys[name].type)
-
-
-def _set_aside(path: Path, folder: Path) -> None:
-    make_folder(folder)
-    os.rename(path, folder / path.name)
-    sync_folder(path.parent)

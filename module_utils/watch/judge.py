@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from ..baileys_auth.consistency import LASTING
 from ..node_host.log_rates import Rate
 from ..node_host.problems import Problem
 
 GOOD, BAD, UNLINKED, ROLLED_BACK = "good", "bad", "unlinked", "rolled_back"
-# Key types that a login never loses all of; a lid-mapping has a TTL, and the others come and go.
-_LASTING = ("session", "pre-key", "app-state-sync-key")
 _MAY_EXPIRE = {"lid-mapping"}
 # A cut-over that was killed, or whose way back failed: the flag alone does not say that the bot runs.
 _LEFT_UNDONE = {"cutover_unfinished", "cutover_broken"}
@@ -185,10 +184,11 @@ def _rows(this: Pass) -> Iterator[Problem]:
                 "row_missing",
                 f"company {company}, table whatsapp_auth",
                 "its row is gone: at its next start the app makes a new login",
-                "Do not restart the app. Go back now: ansible-playbook rollback.yml",
+                "Do not restart the app: the login is in its memory, and it writes the row again with its next change."
+                " Send it a message; once the row is back, go back: ansible-playbook rollback.yml",
             )
         past = (earlier or {}).get("rows") or {}
-        for key_type in _LASTING:
+        for key_type in LASTING:
             if past.get(key_type) and not rows.get(key_type):
                 what = f"all {past[key_type]} rows of type {key_type} are gone"
                 yield Problem("rows_gone", where, what, f"Look for a cleanup job that deletes them. {_BACK}")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.module_utils.baileys_auth import restore
 from bot_host import COMPANY, BotHost, codes, good
 from postgresql_server import TestDatabase
 
@@ -369,22 +370,36 @@ def test_an_archive_that_somebody_changed(host: BotHost, change: Any) -> None:
     assert not any((host.state_dir / "staging").rglob("*.json"))
 
 
-def test_a_swap_that_fails_puts_the_folder_back(host: BotHost, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("what", ["rename", "exchange"])
+def test_a_swap_that_fails_leaves_the_folder(host: BotHost, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
     good(host.backup())
     host.write("pre-key-1", {"later": 1})
     before = host.contents()
-    real, calls = os.rename, []
 
-    def rename(source: Any, target: Any) -> None:
-        calls.append(target)
-        if len(calls) == 2:
-            raise OSError(18, os.strerror(18), str(target))
-        real(source, target)
+    def fails(_source: Any, target: Any) -> None:
+        raise OSError(18, os.strerror(18), str(target))
 
     with monkeypatch.context() as patch:
-        patch.setattr(os, "rename", rename)
+        patch.setattr(*((os, "rename") if what == "rename" else (restore, "exchange")), fails)
         assert codes(host.backup("restored")) == ["disk"]
     assert host.contents() == before
+
+
+def test_the_folder_is_there_at_each_instant_of_a_swap(host: BotHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed there and booted, an app that finds no folder makes a new login."""
+    good(host.backup())
+    host.write("pre-key-1", {"later": 1})
+    real, seen = os.rename, []
+
+    def rename(source: Any, target: Any) -> None:
+        seen.append((host.folder / "creds.json").exists())
+        real(source, target)
+        seen.append((host.folder / "creds.json").exists())
+
+    monkeypatch.setattr(os, "rename", rename)
+    good(host.backup("restored"))
+    assert seen
+    assert all(seen)
 
 
 def test_many_companies_one_bad(host: BotHost) -> None:

@@ -84,6 +84,7 @@ def test_changed_added_and_removed_rows_follow(moved: BotHost, database: TestDat
     app_sets(database, "sender-key", "79001234567-1612345678@g.us::102765710000009_1::12", [{"senderKeyId": 8}])
     app_sets(database, "app-state-sync-key", "ZZZ/+A==", {"keyData": "AA=="})
     app_sets(database, "lid-mapping", "79990000077", "555000000000077")
+    database.run("UPDATE whatsapp_keys SET expires_at = 'infinity' WHERE key_id = '79990000077'")  # a way to say never
     database.run("DELETE FROM whatsapp_keys WHERE key_type = 'pre-key' AND key_id IN ('1', '2')")
     plan = good(moved.state("files", authority="move", check=True))
     assert moved.files() == before

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from ansible.module_utils.baileys_auth.database import Database
 from ansible.module_utils.baileys_auth.manifest import ManifestStore
-from ansible.module_utils.cutover.run import AS_THEY_ARE, BEST, CutOver
+from ansible.module_utils.cutover import run
+from ansible.module_utils.cutover.run import AS_THEY_ARE, BEST, FROM_BACKUP, FROM_DATABASE, CutOver
 from ansible.module_utils.node_host.problems import HostError
-from bot_host import COMPANY, BotHost, codes
+from bot_host import COMPANY, BotHost, codes, good
 from cut_overs import NOBODY, cut_over
 from postgresql_server import TestDatabase
 
@@ -131,6 +132,127 @@ def test_way_back_that_was_cut_off_while_it_placed_files_is_no_conflict(
     moved.write("session-79990000001.0", {"step": 1})
     app_writes(database, step=4)
     assert codes(moved.state("files", authority="move")) == ["conflict"]
+
+
+@pytest.mark.parametrize("source", [AS_THEY_ARE, FROM_BACKUP])
+def test_store_that_was_given_up_is_what_it_was_when_that_fails(
+    moved: BotHost, database: TestDatabase, source: str
+) -> None:
+    """Behind the switch, on its way back to the database: what the files have is old, and is not copied over it."""
+    good(moved.backup())
+    app_writes(database)
+    before = database.rows()
+    cut = cut_over(moved, "files", source, accept_key_loss=True)
+    step(cut)
+    moved.flag("files")
+    back = CutOver(cut.plan.opposite(), cut.journal, "a1")
+    back._at_rest, back._listings = cut._at_rest, {}
+    back._at_rest.look()
+    step(back)
+    assert database.rows() == before
+    # And from there the way back with every key is open.
+    moved.flag("database")
+    good(moved.state("database", authority="settle"))
+    moved.go_back()
+    assert session(moved) == {"step": 1}
+
+
+def test_giving_the_database_up_in_vain_leaves_the_plain_way_back(moved: BotHost, database: TestDatabase) -> None:
+    """It failed, or was killed, before the switch: the bot went on on the database."""
+    app_writes(database)
+    step(cut_over(moved, "files", AS_THEY_ARE, accept_key_loss=True))
+    app_writes(database, step=2)
+    moved.go_back()
+    assert session(moved) == {"step": 2}
+
+
+def paired_again(database: TestDatabase, account: str = "79991112233:1@s.whatsapp.net") -> None:
+    """Another login in the database; without an account it is one that an app has made that found none."""
+    text = json.dumps({"id": account} if account else None)
+    database.run(
+        "UPDATE whatsapp_auth SET creds = jsonb_set(jsonb_set(creds, '{registrationId}', '1'), '{me}', %s::jsonb)"
+        " WHERE company_id = %s",
+        text,
+        COMPANY,
+    )
+
+
+def test_files_of_a_login_that_was_paired_again_since_are_not_gone_back_to(
+    moved: BotHost, database: TestDatabase
+) -> None:
+    paired_again(database)
+    with moved.unchanged(database), pytest.raises(HostError) as error:
+        step(cut_over(moved, "files", AS_THEY_ARE, accept_key_loss=True))
+    assert [problem.code for problem in error.value.problems] == ["identity_changed"]
+    good(moved.state("files", authority="abandon", accept_key_loss=True, conflict="files"))
+
+
+def test_new_login_without_an_account_is_none(moved: BotHost, database: TestDatabase) -> None:
+    paired_again(database, "")
+    step(cut_over(moved, "files", AS_THEY_ARE, accept_key_loss=True))
+
+
+@pytest.mark.parametrize("key_type", ["session", "pre-key", "app-state-sync-key"])
+def test_database_that_has_lost_a_type_of_keys_is_not_copied_over_the_files(
+    moved: BotHost, database: TestDatabase, key_type: str
+) -> None:
+    files = moved.contents()
+    assert any(name.startswith(key_type) for name in files)
+    database.run("DELETE FROM whatsapp_keys WHERE key_type = %s", key_type)
+    with moved.unchanged(database):
+        assert codes(moved.state("files", authority="move")) == ["rows_gone"]
+    # In a way back of its own, which nobody is asked about, the files are the best there is.
+    step(cut_over(moved, "files", BEST))
+    assert moved.contents() == files
+
+
+def test_file_whose_row_is_gone_is_kept(moved: BotHost, database: TestDatabase) -> None:
+    name = next(each for each in moved.contents() if each.startswith("session-"))
+    database.run("DELETE FROM whatsapp_keys WHERE key_type = 'session' AND key_id = %s", name[8:-5])
+    database.run("DELETE FROM whatsapp_keys WHERE key_type = 'pre-key' AND key_id = '1'")
+    data = moved.contents()[name]
+    moved.go_back()
+    assert name not in moved.contents()
+    kept = moved.state_dir / "aside" / "removed" / moved.folder.name
+    assert {path.name: path.read_bytes() for path in kept.iterdir()} == {name: data}
+
+
+def test_no_move_is_under_way_any_more_once_it_was_taken_back(bot_host: BotHost, database: TestDatabase) -> None:
+    """Else a flag that somebody switches by hand days later would pass for the end of it."""
+    time.sleep(0.11)
+    cut = cut_over(bot_host, "database", FROM_DATABASE)
+    cut._begun.append("copy")
+    step(cut)
+    assert database.run("SELECT store, moving_to FROM whatsapp_auth_authority") == [("files", "database")]
+    cut._settle_on("files")
+    assert database.run("SELECT store, moving_to FROM whatsapp_auth_authority") == [("files", None)]
+
+
+def test_folder_of_before_is_back_where_a_backup_was_put_in_vain(
+    bot_host: BotHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good(bot_host.backup())
+    bot_host.write("pre-key-1", {"later": 1})
+    before = bot_host.contents()
+    monkeypatch.setattr(run.pm2_states, "carry_out", lambda _wanted: None)
+    cut = cut_over(bot_host, "files", FROM_BACKUP, flag_store="files")
+    step(cut)
+    assert bot_host.contents() != before
+    cut._undo_restore()
+    assert bot_host.contents() == before
+
+
+def test_row_that_somebody_else_wrote_since_the_pre_copy_is_a_conflict(
+    bot_host: BotHost, database: TestDatabase
+) -> None:
+    """Also where the files have changed the same key."""
+    time.sleep(0.11)
+    good(bot_host.state("database"))
+    database.run("UPDATE whatsapp_auth SET creds = jsonb_set(creds, '{nextPreKeyId}', '9999')")
+    creds = json.loads(bot_host.contents()["creds.json"])
+    bot_host.write("creds", {**creds, "nextPreKeyId": 10})
+    with bot_host.unchanged(database):
+        assert codes(bot_host.state("database", authority="move")) == ["conflict"]
 
 
 def full(*_unused: object) -> None:

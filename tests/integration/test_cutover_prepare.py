@@ -67,6 +67,14 @@ def test_app_that_reads_the_copy_is_held_before_the_stop(copied: BotHost, databa
     assert not (copied.state_dir / "journal.jsonl").exists()
 
 
+def test_rows_that_no_file_can_hold_are_nothing_that_the_app_asks_for(copied: BotHost, database: TestDatabase) -> None:
+    before = right(database)
+    database.run(
+        "INSERT INTO whatsapp_keys (company_id, key_type, key_id, value) VALUES (%s, 'notes', '1', '{}')", COMPANY
+    )
+    assert right(database) == before
+
+
 def test_words_are_filled_in(copied: BotHost, database: TestDatabase) -> None:
     seen = copied.root / "seen"
     script = copied.root / "app"
@@ -172,6 +180,16 @@ def test_rollback_of_code_without_files_wants_the_release_before(copied: BotHost
     )
     assert codes(answer) == ["files_mode_lost"]
     assert "rollback_release=true" in answer["msg"]
+
+
+@pytest.mark.parametrize("destination", ["files", "database"])
+def test_app_whose_row_is_gone_is_not_stopped(copied: BotHost, database: TestDatabase, destination: str) -> None:
+    """It has the login in its memory alone: started again, on whichever code, it would make a new one."""
+    copied.migrate()
+    database.run("DELETE FROM whatsapp_auth")
+    answer = copied.call("auth_state_cutover", copied.arguments(destination=destination, processes=["none"]))
+    assert codes(answer) == ["row_missing"]
+    assert "Nothing was stopped" in answer["msg"]
 
 
 def test_release_that_was_never_kept_is_refused(copied: BotHost, tmp_path: Path) -> None:

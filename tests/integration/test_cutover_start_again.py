@@ -5,6 +5,7 @@ There is no pm2: that it is asked for its processes shows that the app would be 
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable
 
@@ -15,6 +16,7 @@ from ansible.module_utils.node_host.pm2 import Pm2Error
 from ansible.module_utils.node_host.problems import HostError
 from bot_host import COMPANY, BotHost, good
 from cut_overs import NOBODY, cut_over
+from postgresql_server import TestDatabase
 
 Back = Callable[[CutOver], str]
 ways = pytest.mark.parametrize("back", [CutOver.revert, CutOver.start_as_is])
@@ -42,6 +44,40 @@ def test_the_pre_copy_takes_its_place(pre_copied: BotHost, back: Back) -> None:
         back(cut)
     assert pre_copied.values() == whole
     assert [said for said in cut.outcome.warnings if "the verified pre-copy is used" in said]
+
+
+@ways
+def test_creds_that_are_gone_come_from_the_pre_copy(pre_copied: BotHost, back: Back) -> None:
+    whole = pre_copied.values()
+    (pre_copied.folder / "creds.json").unlink()
+    cut = cut_over(pre_copied, "database", FROM_DATABASE)
+    with pytest.raises(Pm2Error):
+        back(cut)
+    assert pre_copied.values() == whole
+    assert [said for said in cut.outcome.warnings if "was gone after the stop; the value of the verified" in said]
+
+
+@ways
+def test_nothing_is_started_where_the_folder_is_gone(pre_copied: BotHost, back: Back) -> None:
+    shutil.rmtree(pre_copied.folder)
+    with pytest.raises(HostError) as error:
+        back(cut_over(pre_copied, "database", FROM_DATABASE))
+    assert [problem.code for problem in error.value.problems] == ["torn"]
+    assert "rollback_source=backup" in str(error.value)
+
+
+@ways
+def test_nothing_is_started_on_a_database_that_has_lost_the_login(
+    pre_copied: BotHost, database: TestDatabase, back: Back
+) -> None:
+    pre_copied.migrate()
+    database.run("DELETE FROM whatsapp_auth")
+    with pre_copied.unchanged(), pytest.raises(HostError) as error:
+        back(cut_over(pre_copied, "files", FROM_DATABASE))
+    assert [problem.code for problem in error.value.problems] == ["row_missing"]
+    # One that does not answer, the app waits for.
+    with pytest.raises(Pm2Error):
+        back(cut_over(pre_copied, "files", FROM_DATABASE, conninfo=NOBODY))
 
 
 @ways

@@ -109,6 +109,20 @@ def test_shape_is_what_the_bot_reads(fresh_database: TestDatabase) -> None:
         )
 
 
+def test_server_of_another_encoding(host: BotHost, postgresql: Server, schema: Run) -> None:
+    """What initdb makes where no locale is set: psycopg's own default would be bytes in place of text."""
+    postgresql.admin("CREATE DATABASE plain ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0 OWNER ai_admin")
+    try:
+        database = TestDatabase(postgresql.url("plain"))
+        postgresql.admin('ALTER SCHEMA public OWNER TO "ai_admin"', "plain")
+        good(schema(database))
+        assert not good(schema(database))["changed"]
+        host.conninfo = database.conninfo
+        good(host.state())
+    finally:
+        postgresql.admin("DROP DATABASE plain WITH (FORCE)")
+
+
 def test_another_schema(schema: Run, host: BotHost, fresh_database: TestDatabase) -> None:
     fresh_database.run('CREATE SCHEMA "Odd ""name"')
     answer = good(schema(fresh_database, schema='Odd "name'))
@@ -270,6 +284,7 @@ def test_writing_alone_is_open_too(schema: Run, fresh_database: TestDatabase, se
             "primary_key",
         ),
         ("ALTER TABLE whatsapp_keys FORCE ROW LEVEL SECURITY", "row_security"),
+        ("ALTER TABLE whatsapp_keys SET UNLOGGED", "unlogged"),
     ],
 )
 def test_what_stands_in_the_way(schema: Run, fresh_database: TestDatabase, change: str, code: str) -> None:

@@ -42,6 +42,26 @@ def test_key_is_read_from_what_the_original_made_of_its_name(key: Key) -> None:
     assert not misplaced(key, NAMES)
 
 
+@pytest.mark.parametrize("key", [Key("sender-key", "1203@g.us::79001234567::0"), Key("app-state-sync-key", "AAA/AK+/")])
+def test_id_that_was_left_as_it_stands_in_the_files_name(key: Key) -> None:
+    stored = Key(key.type, NAMES.render(key).removeprefix(f"{key.type}-").removesuffix(".json"))
+    assert stored != key
+    assert misplaced(stored, NAMES)
+    assert make_repair({stored: False}, {stored: b'{"a":1}'}, NAMES).retyped[stored][0] == key
+
+
+def test_type_of_a_newer_baileys_is_no_work_of_the_scripts() -> None:
+    """The bot may be using it: `session-meta`, 5 is no session of a user `meta-5`."""
+    key = Key("session-meta", "5")
+    repair = make_repair({key: False}, {key: b"{}"}, NAMES)
+    assert (repair.changes, list(repair.left)) == (False, [key])
+    assert "auth_state_key_types" in repair.left[key]
+
+
+def test_id_with_a_colon_of_its_own_is_left() -> None:
+    assert not misplaced(Key("session", "a:b"), NAMES)
+
+
 def test_sender_key_memory_taken_for_a_sender_key() -> None:
     """As Baileys' own unreleased migration does."""
     key = Key("sender-key", "memory-120363041234567890@g.us")
