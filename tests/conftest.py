@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,14 @@ import ansible.module_utils
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
+# Of an operator's own shell: no test asks another host than those it makes.
+for name in (
+    "ANSIBLE_INVENTORY",
+    "ANSIBLE_VAULT_PASSWORD_FILE",
+    "ANSIBLE_VAULT_IDENTITY_LIST",
+    "ANSIBLE_ASK_VAULT_PASS",
+):
+    os.environ.pop(name, None)
 PROJECT = Path(__file__).resolve().parents[1]
 ansible.module_utils.__path__.append(str(PROJECT / "module_utils"))
 sys.path += [str(PROJECT / "library"), str(PROJECT / "plugin_utils")]

@@ -89,7 +89,7 @@ class Host:
         process = self.start(name, arguments, point=point)
         output, errors = process.communicate(timeout=300)
         if point is not None:
-            assert not output, f"the run was not killed: {output[-3000:]}"
+            assert process.returncode == -signal.SIGKILL, f"the run was not killed: {output[-3000:]}{errors[-3000:]}"
             return None
         assert output, errors[-3000:]
         return json.loads(output)

@@ -47,14 +47,14 @@ def ended(traffic: subprocess.Popen[str]) -> dict[str, Any]:
     return json.loads(output)
 
 
-def log_lines(host: Host) -> list[str]:
-    logs = sorted(Path(host.sandbox.root / "pm2" / "logs").glob("*.log"))
-    return [line for log in logs for line in log.read_text(errors="replace").splitlines()]
+def logs(host: Host) -> dict[Path, str]:
+    folder = Path(host.sandbox.root / "pm2" / "logs")
+    return {log: log.read_text(errors="replace") for log in folder.glob("*.log")}
 
 
 def test_no_message_is_lost(host: Host, traffic: subprocess.Popen[str]) -> None:
     assert host.store() == "files"
-    said_before = len(log_lines(host))
+    before = logs(host)
     for playbook, store in (("deploy.yml", "database"), ("rollback.yml", "files"), ("deploy.yml", "database")):
         host.play(playbook)
         health = host.wait_well()
@@ -70,6 +70,7 @@ def test_no_message_is_lost(host: Host, traffic: subprocess.Popen[str]) -> None:
     assert (run["failed"], run["waiting"], run["errors"]) == (0, 0, {}), run
     # And in the other direction.
     assert run["answers_unreadable"] == 0, run
-    said = log_lines(host)[said_before:]
+    said = [line for log, text in logs(host).items() for line in text[len(before.get(log, "")) :].splitlines()]
+    assert said
     assert not [line for line in said if "Bad MAC" in line or "No existing credentials" in line or "Logged out" in line]
     host.is_whole("database")

@@ -85,6 +85,8 @@ class Sandbox:
     def play(self, playbook: str, *arguments: str) -> Run:
         command = [str(Path(sys.executable).with_name("ansible-playbook")), playbook, *arguments]
         environment = os.environ | {"SANDBOX": str(self.root), "ANSIBLE_NOCOLOR": "1"}
+        if "-vvv" in arguments:  # as older releases of ansible-core have shown what a module was told
+            environment["ANSIBLE_INJECT_INVOCATION"] = "1"
         done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
         output = done.stdout + done.stderr
         self.outputs.append(output)

@@ -56,6 +56,11 @@ def key_material(folder: Path) -> set[str]:
 
 
 def phone_numbers(folder: Path) -> set[str]:
-    """Phone numbers and LIDs, as they stand in file names and in the creds."""
-    names = " ".join(path.name for path in folder.iterdir()) + (folder / "creds.json").read_text()
-    return {number for number in re.findall(r"(?<!\d)\d{10,15}(?!\d)", names) if not number.startswith("17")}
+    """Phone numbers and LIDs, as they stand in file names and in the texts of the creds, which has times as numbers."""
+    texts = [path.name for path in folder.iterdir()]
+    json.loads((folder / "creds.json").read_text(), object_pairs_hook=lambda pairs: texts.extend(_texts(pairs)))
+    return set(re.findall(r"(?<!\d)\d{10,15}(?!\d)", " ".join(texts)))
+
+
+def _texts(pairs: list[tuple[str, object]]) -> Iterable[str]:
+    return (value for _name, value in pairs if isinstance(value, str))

@@ -103,6 +103,7 @@ def test_deploy(sandbox: Sandbox) -> None:
     identity, processes = sandbox.health()["identity"], sandbox.processes()
     run = sandbox.play("deploy.yml", "-vvv")
     ends_well(run)
+    assert "module_args:" in run.output
     for words in ("✅ Backup created", "✅ Credentials migrated", "✅ All keys migrated", "✅ Verification passed"):
         assert words in run.output
     assert "✅ answer: " in run.output
@@ -214,7 +215,8 @@ def test_rollback_from_a_backup_after_the_folder_was_removed(sandbox: Sandbox) -
     with tarfile.open(newest) as archive:
         members = {Path(member.name).name: archive.extractfile(member).read() for member in archive if member.isfile()}
     restored = {path.name: path.read_bytes() for path in sandbox.company.iterdir()}
-    assert {name: members[name] for name in restored} == restored
+    assert {name: data for name, data in members.items() if name.endswith(".json") and name in restored} == restored
+    assert len(restored) > 300
     assert sandbox.health()["store"] == "files"
     assert sandbox.health()["identity"] == identity
     assert sandbox.git("rev-parse", "HEAD") == commit
@@ -230,4 +232,5 @@ def test_no_secret_was_said(sandbox: Sandbox, copy_of_login: Path) -> None:
     text = "\n".join(sandbox.outputs)
     secrets = secrets_of(sandbox, copy_of_login)
     assert len(secrets) > 300
-    assert found_in(text, secrets) == []
+    assert "Stop, copy what changed and verify it" in text
+    assert found_in(f"{text}{min(secrets)}", secrets) == [min(secrets)], "of all of them, the one that was put there"

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,6 +52,32 @@ def test_the_default_inventory_is_the_sandbox_on_this_machine(tmp_path: Path) ->
     assert set(hosts) == {"localhost", "sandbox"}
     assert {host["ansible_connection"] for host in hosts.values()} == {"local"}
     assert "ansible_host" not in hosts["sandbox"]
+
+
+@pytest.mark.parametrize("playbook", ["playbooks/sandbox.yml", "playbooks/sandbox_clean.yml"])
+def test_the_sandbox_is_made_on_no_host_of_another_inventory(paper: Any, playbook: str) -> None:
+    """As with ANSIBLE_INVENTORY exported for production: nothing is asked of the host."""
+    code, said = paper.play(playbook, {"far": paper.far()})
+    assert code == 2
+    assert "sandbox" in said
+    assert "No route to host" not in said
+
+
+def test_make_forgets_the_inventory_of_an_operators_shell() -> None:
+    command = ["make", "--no-print-directory", "--eval", "shown: ; @env", "shown"]
+    environment = os.environ | {"ANSIBLE_INVENTORY": "inventory/production"}
+    done = subprocess.run(command, cwd=PROJECT, env=environment, check=True, capture_output=True, text=True)
+    assert "PATH=" in done.stdout
+    assert "inventory/production" not in done.stdout
+
+
+def test_host_keys_are_checked() -> None:
+    command = [str(Path(sys.executable).with_name("ansible-config")), "dump", "--format", "json"]
+    done = subprocess.run(command, cwd=PROJECT, check=True, capture_output=True, text=True)
+    (value,) = (each["value"] for each in json.loads(done.stdout) if each.get("name") == "HOST_KEY_CHECKING")
+    assert value is True
+    for path in (PROJECT / "inventory").rglob("*.yml"):
+        assert not re.search(r"(?i)StrictHostKeyChecking|host_key_checking", path.read_text()), path
 
 
 def test_production_has_to_be_named(tmp_path: Path) -> None:
