@@ -92,8 +92,8 @@ class Handover:
             record = found.moved(self.store, self.settings.host, self.settings.timestamp)
             self._write(company_id, record)
             if rows:
-                self._accept_rows(company_id, rows)
                 self._accept_files(company_id, rows)
+                self._accept_rows(company_id, rows)
         self._write_state(company_id, record)
         return result, True
 
@@ -182,7 +182,7 @@ class Handover:
         self.manifests.commit(company_id)
 
     def _accept_files(self, company_id: str, rows: dict) -> None:
-        """So are the files, should the run be cut off or fail before the switch: the next way back may replace them."""
+        """So are the files: should the run be cut off or fail before the switch, the next way back may replace them."""
         files = self._files(company_id)
         self.manifests.placing(company_id, {**dict.fromkeys(rows, b""), **files})
 

@@ -108,8 +108,8 @@ class _Run:
                     "rows_foreign",
                     where,
                     f"rows that no file of Baileys' can hold: {counts(foreign)}",
-                    "Where the original migration script has made them: ansible-playbook repair.yml. Where a newer"
-                    f" Baileys has: name their types, -e '{{\"auth_state_key_types\": {json.dumps(new)}}}'",
+                    "Where the original migration script has made them: ansible-playbook repair.yml"
+                    + (f". Where a newer Baileys has: -e '{json.dumps({'auth_state_key_types': new})}'" if new else ""),
                 )
             )
 
