@@ -106,7 +106,7 @@ def seen(folder: Path) -> dict[str, tuple[int, int, int, bytes]]:
 def test_a_rehearsal_on_a_users_folder_works_on_a_copy(
     sessions: Path, sandbox_elsewhere: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SESSIONS=…: all its companies, deployed and rolled back, and the source as it was to the last bit and second."""
+    """SESSIONS=…: all its companies, held before the stop and deployed; the source as it was to the last bit and second."""
     before = seen(sessions)
     monkeypatch.setenv("SESSIONS", str(sessions))
     sandbox = sandbox_elsewhere
@@ -119,6 +119,13 @@ def test_a_rehearsal_on_a_users_folder_works_on_a_copy(
     assert not [path for path in copies if path.is_symlink() or (path.is_dir() and path.stat().st_mode & 0o077)]
     identities = {company["company_id"]: company["identity"] for company in sandbox.ask("/health")["companies"]}
     assert set(identities) == {"101", "102"}
+
+    held = sandbox.play("deploy.yml", "-e", "cutover_hold=true")
+    assert held.rc == 0, held.output[-6000:]
+    assert "held before the stop" in held.output
+    assert {company["store"] for company in sandbox.ask("/health")["companies"]} == {"files"}
+    # What was made ready is there for the run that goes on.
+    assert list((sandbox.app / ".auth-state/staging").glob("release-*/package.json"))
 
     deployed = sandbox.play("deploy.yml")
     assert deployed.rc == 0, deployed.output[-6000:]
