@@ -106,7 +106,7 @@ def seen(folder: Path) -> dict[str, tuple[int, int, int, bytes]]:
 def test_a_rehearsal_on_a_users_folder_works_on_a_copy(
     sessions: Path, sandbox_elsewhere: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SESSIONS=…: all its companies, held before the stop and deployed; the source as it was to the last bit and second."""
+    """SESSIONS=…: all its companies, held and then deployed, and the source as it was to the last bit and second."""
     before = seen(sessions)
     monkeypatch.setenv("SESSIONS", str(sessions))
     sandbox = sandbox_elsewhere
