@@ -179,10 +179,18 @@ def test_deploy_again_past_a_failure_at_rest_with_local_changes_saved(sandbox: S
     sandbox.git("commit", "--quiet", "-m", "Say what is new", folder=developer)
     sandbox.git("push", "--quiet", folder=developer)
 
-    # A file in the way of the new commit: found with the bot at rest, before the switch.
     in_the_way, modules = sandbox.app / "NEWS", (sandbox.app / "node_modules").stat().st_ino
     in_the_way.write_text("old\n")
+    processes = sandbox.processes()
     run = sandbox.play("deploy.yml")
+    assert (run.rc != 0, sandbox.processes()) == (True, processes)
+    assert "'NEWS' would be overwritten" in run.message()
+    # One that git ignores is found with the bot at rest only, before the switch.
+    exclude = sandbox.app / ".git/info/exclude"
+    excluded = exclude.read_text()
+    exclude.write_text(f"{excluded}NEWS\n")
+    run = sandbox.play("deploy.yml")
+    exclude.write_text(excluded)
     assert run.rc != 0
     assert "the app was started again on the files, as before" in run.message()
     assert sandbox.flag_lines() == [f"{FLAG}=false"]
