@@ -9,6 +9,7 @@ import json
 import os
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,7 @@ def keep_files(paths: Iterable[Path], folder: Path) -> None:
         return
     make_folder(folder)
     for path in moving:
-        os.replace(path, folder / path.name)
+        with suppress(FileNotFoundError):
+            os.replace(path, folder / path.name)
     sync_folder(folder)
     sync_folder(moving[0].parent)

@@ -97,13 +97,9 @@ class Catalogue:
                 )
             )
         if facts["unlogged"]:
-            found.problems.append(
-                Problem(
-                    "unlogged",
-                    where,
-                    "it is UNLOGGED: after a crash of the server it is empty, and the login with it",
-                    f"ALTER TABLE {table} SET LOGGED",
-                )
+            found.warnings.append(
+                f"{where} is UNLOGGED: after a crash of the server it is empty, and the login with it."
+                f" ALTER TABLE {table} SET LOGGED mends that, and locks the table meanwhile"
             )
         missing = [right for right in ("SELECT", "INSERT", "UPDATE", "DELETE") if not facts[right.lower()]]
         if missing:

@@ -71,6 +71,15 @@ class Handover:
                 return result, False
             if self.store == FILES:
                 self._check_same_login(company_id, result.identity)
+            elif self.database is not None and not self.database.has_login(company_id):
+                raise AuthStateError(
+                    Problem(
+                        "row_missing",
+                        f"company {company_id}, table whatsapp_auth",
+                        "it has no row of this login: started on the database, the app would make a new one",
+                        "Stay on the files",
+                    )
+                )
             rows = self.database.digests(company_id) if self.database else {}
             lost = self._lost(company_id, {key: row.digest for key, row in rows.items()})
             if lost and not self.settings.accept_key_loss:
@@ -128,11 +137,11 @@ class Handover:
     def _check_same_login(self, company_id: str, identity: str) -> None:
         """Raises AuthStateError where the database has a login that was paired later: the files' one is dead then.
 
-        One without an account is none: an app that found nothing has made it.
+        One without an account or an identity is none: an app that found nothing has made it, or it is damaged.
         """
         if self.database is None or self.settings.conflict == FILES or not self.database.has_login(company_id):
             return
-        if self.database.companies().get(company_id) and self.database.identity(company_id) != identity:
+        if self.database.companies().get(company_id) and self.database.identity(company_id) not in (None, identity):
             raise AuthStateError(
                 Problem(
                     "identity_changed",

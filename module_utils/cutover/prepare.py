@@ -15,6 +15,8 @@ from ..baileys_auth import read_back
 from ..baileys_auth.authority import DATABASE, FILES
 from ..baileys_auth.catalogue import Catalogue
 from ..baileys_auth.database import Database, connect
+from ..baileys_auth.manifest import ManifestStore
+from ..baileys_auth.to_files import check_loss
 from ..node_host import dotenv, postgrest
 from ..node_host.problems import HostError, Problem
 from . import rehearsal
@@ -49,7 +51,11 @@ def ask_database(plan: Plan) -> None:
         connection.execute("SELECT 1")
         seconds = time.monotonic() - begun
         if plan.settings.flag_store == DATABASE:
-            check_logins(Database(connection, plan.schema), plan.companies, _STILL_IN_MEMORY)
+            database = Database(connection, plan.schema)
+            check_logins(database, plan.companies, _STILL_IN_MEMORY)
+            for company in plan.companies if plan.to == FILES else []:
+                base = ManifestStore(plan.settings.state_dir).load(company)
+                check_loss(plan.settings, company, base.entries if base else (), database.digests(company))
     if seconds > _SLOW and plan.to == DATABASE:
         raise HostError(
             Problem(

@@ -213,10 +213,14 @@ class CutOver:
         for company in self.plan.companies:
             ManifestStore(self.plan.settings.state_dir).load(company)
         self._known = {**self._known, **self._identities_before()}
-        self._identities = dict(self._known)
+        self._identities = {company: had or self._known[company] for company, had in self._identities.items()}
+        self._mark_logs()  # one that cannot be read is found before the stop
         self._frozen_at = time.monotonic()
         self._owners.stop()
         # What they printed while they ended is none of the store's that they are started on.
+        self._mark_logs()
+
+    def _mark_logs(self) -> None:
         self.outcome.marks = [logs.mark(source) for source in self.plan.log_files]
 
     def _identities_before(self) -> dict[str, str]:
@@ -359,12 +363,19 @@ class CutOver:
 
     def _start_again(self, store: str) -> None:
         """Those that do not run, where the app finds its login; what the stop has torn of the files is mended first."""
+        if self._all_run():
+            return  # brought up by somebody else, or never stopped: they have their login
         if store == FILES:
             self._mend_before_start()
         else:
             self._check_rows_before_start()
         wanted = replace(self.plan.processes, state="started", window_seconds=0, drop_stored=[self.plan.flag])
         pm2_states.carry_out(wanted)
+
+    def _all_run(self) -> bool:
+        seen = pm2_states.look(self.plan.processes)
+        well = [each["status"] == "online" and not each["stored_flag"] for each in seen["processes"]]
+        return bool(well) and all(well) and not seen["missing"]
 
     def _mend_before_start(self) -> None:
         """Raises where creds.json is torn and stays so. Whatever else is wrong with the files, the app was up on it."""

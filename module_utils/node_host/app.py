@@ -21,10 +21,12 @@ _REMOTE_TIMEOUT = 60  # seconds
 _GIT = {
     "GIT_TERMINAL_PROMPT": "0",  # no question for a password: there is nobody to answer
     "GIT_OPTIONAL_LOCKS": "0",  # or status refreshes the index: a write
+    "GIT_NO_LAZY_FETCH": "1",  # a partial clone would fetch what is asked for
 }
 _PARTS = (".git", "package.json", "node_modules")
 _NO_BRANCH = 2  # git ls-remote --exit-code
-_MAY_BE_LEFT_OUT = ("dev", "optional", "devOptional", "peer")  # by a host's own npm settings
+# By a host's own npm settings, or since another package has it.
+_MAY_BE_LEFT_OUT = ("dev", "optional", "devOptional", "peer", "extraneous", "inBundle")
 _FIELDS = {"1": 7, "2": 8, "u": 9}  # before the name, by the kind of a line of git status
 
 
@@ -151,7 +153,8 @@ def _packages(path: Path) -> dict[str, dict[str, Any]] | None:
 
 
 def _is_same(wanted: dict[str, Any], present: dict[str, Any]) -> bool:
-    return all(wanted.get(name) == present.get(name) for name in ("version", "integrity") if name in wanted)
+    alike = present.get("integrity") in (None, wanted.get("integrity", present.get("integrity")))
+    return wanted.get("version") == present.get("version") and alike
 
 
 def _inside(folder: Path, path: Path) -> bool:

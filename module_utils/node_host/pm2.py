@@ -373,7 +373,7 @@ class Pm2:
 
     def close_saved(self) -> None:
         """The saved list as it is, for its owner alone: it holds the environment of every process."""
-        with suppress(FileNotFoundError):
+        with suppress(OSError):  # none there, or another user's: what can be read of it is said all the same
             self._saved_list.chmod(0o600)
 
     @property

@@ -19,6 +19,10 @@ _MAY_EXPIRE = {"lid-mapping"}
 # A cut-over that was killed, or whose way back failed: the flag alone does not say that the bot runs.
 _LEFT_UNDONE = {"cutover_unfinished", "cutover_broken"}
 _LOGS = "pm2 logs --nostream --lines 100"
+_ROWS_BACK = (
+    "Look for a cleanup job that deletes them, and bring them back from a backup of the database. The files have them"
+    " as they were at the move: ansible-playbook rollback.yml -e rollback_source=files -e accept_key_loss=true"
+)
 _BACK = "If it stays so, go back: ansible-playbook rollback.yml"
 Seen = Mapping[str, Any]
 Rule = Callable[["Pass"], Iterator[Problem]]
@@ -191,7 +195,7 @@ def _rows(this: Pass) -> Iterator[Problem]:
         for key_type in LASTING:
             if past.get(key_type) and not rows.get(key_type):
                 what = f"all {past[key_type]} rows of type {key_type} are gone"
-                yield Problem("rows_gone", where, what, f"Look for a cleanup job that deletes them. {_BACK}")
+                yield Problem("rows_gone", where, what, _ROWS_BACK)
         wrong = sorted(set(facts["expiring_types"]) - _MAY_EXPIRE)
         if wrong:
             yield Problem(

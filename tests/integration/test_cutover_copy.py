@@ -187,9 +187,28 @@ def test_files_of_a_login_that_was_paired_again_since_are_not_gone_back_to(
     good(moved.state("files", authority="abandon", accept_key_loss=True, conflict="files"))
 
 
-def test_new_login_without_an_account_is_none(moved: BotHost, database: TestDatabase) -> None:
-    paired_again(database, "")
+@pytest.mark.parametrize("what", ["no account", "no identity"])
+def test_login_that_is_none_keeps_nobody_from_the_files(moved: BotHost, database: TestDatabase, what: str) -> None:
+    if what == "no account":
+        paired_again(database, "")
+    else:
+        database.run("UPDATE whatsapp_auth SET creds = creds - 'registrationId'")
     step(cut_over(moved, "files", AS_THEY_ARE, accept_key_loss=True))
+
+
+def test_way_to_the_files_is_not_taken_back_to_a_database_without_the_login(
+    moved: BotHost, database: TestDatabase
+) -> None:
+    database.run("DELETE FROM whatsapp_auth")
+    cut = cut_over(moved, "files", AS_THEY_ARE, accept_key_loss=True)
+    step(cut)
+    moved.flag("files")
+    back = CutOver(cut.plan.opposite(), cut.journal, "a1")
+    back._at_rest, back._listings = cut._at_rest, {}
+    back._at_rest.look()
+    with moved.unchanged(database), pytest.raises(HostError) as error:
+        step(back)
+    assert [problem.code for problem in error.value.problems] == ["row_missing"]
 
 
 @pytest.mark.parametrize("key_type", ["session", "pre-key", "app-state-sync-key"])

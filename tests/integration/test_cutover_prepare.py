@@ -192,6 +192,15 @@ def test_app_whose_row_is_gone_is_not_stopped(copied: BotHost, database: TestDat
     assert "Nothing was stopped" in answer["msg"]
 
 
+def test_app_whose_keys_are_gone_is_not_stopped_for_the_way_back(copied: BotHost, database: TestDatabase) -> None:
+    copied.migrate()
+    database.run("DELETE FROM whatsapp_keys WHERE key_type = 'session'")
+    answer = copied.call("auth_state_cutover", copied.arguments(destination="files", processes=["none"]))
+    assert codes(answer) == ["rows_gone"]
+    chosen = copied.arguments(destination="files", processes=["none"], conflict="database", hold=True)
+    assert good(copied.call("auth_state_cutover", chosen))["held"]
+
+
 def test_release_that_was_never_kept_is_refused(copied: BotHost, tmp_path: Path) -> None:
     copied.flag("database")
     answer = copied.call(

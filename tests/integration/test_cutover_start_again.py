@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import pytest
 from ansible.module_utils.baileys_auth.database import Database
+from ansible.module_utils.cutover import run
 from ansible.module_utils.cutover.run import FROM_DATABASE, CutOver
 from ansible.module_utils.node_host.pm2 import Pm2Error
 from ansible.module_utils.node_host.problems import HostError
@@ -78,6 +79,21 @@ def test_nothing_is_started_on_a_database_that_has_lost_the_login(
     # One that does not answer, the app waits for.
     with pytest.raises(Pm2Error):
         back(cut_over(pre_copied, "files", FROM_DATABASE, conninfo=NOBODY))
+
+
+@ways
+def test_what_runs_already_is_left_alone(pre_copied: BotHost, back: Back, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after a reboot, where pm2 has brought it up; it may be writing what looks torn."""
+    tear(pre_copied)
+    state = {"processes": [{"status": "online", "stored_flag": False}], "missing": []}
+    monkeypatch.setattr(run.pm2_states, "look", lambda _wanted: state)
+    cut = cut_over(pre_copied, "database", FROM_DATABASE)
+    with pre_copied.unchanged():
+        back(cut)
+    # With the flag in pm2's memory it is on another store than .env says.
+    state["processes"][0]["stored_flag"] = True
+    with pytest.raises(Pm2Error):
+        back(cut)
 
 
 @ways

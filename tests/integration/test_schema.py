@@ -123,6 +123,13 @@ def test_server_of_another_encoding(host: BotHost, postgresql: Server, schema: R
         postgresql.admin("DROP DATABASE plain WITH (FORCE)")
 
 
+def test_unlogged_table_is_said_and_stops_nobody_from_leaving_it(schema: Run, fresh_database: TestDatabase) -> None:
+    fresh_database.run("ALTER TABLE whatsapp_keys SET UNLOGGED")
+    answer = good(schema(fresh_database, state="checked"))
+    assert answer["ok"]
+    assert [said for said in answer["findings"] if "whatsapp_keys is UNLOGGED" in said]
+
+
 def test_another_schema(schema: Run, host: BotHost, fresh_database: TestDatabase) -> None:
     fresh_database.run('CREATE SCHEMA "Odd ""name"')
     answer = good(schema(fresh_database, schema='Odd "name'))
@@ -284,7 +291,6 @@ def test_writing_alone_is_open_too(schema: Run, fresh_database: TestDatabase, se
             "primary_key",
         ),
         ("ALTER TABLE whatsapp_keys FORCE ROW LEVEL SECURITY", "row_security"),
-        ("ALTER TABLE whatsapp_keys SET UNLOGGED", "unlogged"),
     ],
 )
 def test_what_stands_in_the_way(schema: Run, fresh_database: TestDatabase, change: str, code: str) -> None:

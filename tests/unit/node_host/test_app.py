@@ -126,6 +126,7 @@ LOCKED = {"": {"name": "bot"}, "node_modules/own": OWN, "node_modules/lint": {**
     ("present", "good"),
     [
         ({"node_modules/own": OWN}, True),
+        ({"node_modules/own": {"version": "1.0.0"}}, True),  # npm does not always note the digest
         ({"node_modules/own": {**OWN, "version": "0.9.0"}}, False),
         ({"node_modules/own": {**OWN, "integrity": "sha512-b"}}, False),
         ({}, False),
