@@ -81,7 +81,8 @@ class Handover:
                     )
                 )
             rows = self.database.digests(company_id) if self.database else {}
-            lost = self._lost(company_id, {key: row.digest for key, row in rows.items()})
+            files = self._files(company_id) if self.database else {}
+            lost = self._lost(company_id, {key: row.digest for key, row in rows.items()}, files)
             if lost and not self.settings.accept_key_loss:
                 raise AuthStateError(
                     Problem(
@@ -101,7 +102,8 @@ class Handover:
             record = found.moved(self.store, self.settings.host, self.settings.timestamp)
             self._write(company_id, record)
             if rows:
-                self._accept_files(company_id, rows)
+                # Should the run be cut off, or fail before the switch, the next way back may replace these files.
+                self.manifests.placing(company_id, {**dict.fromkeys(rows, b""), **files})
                 self._accept_rows(company_id, rows)
         self._write_state(company_id, record)
         return result, True
@@ -154,11 +156,10 @@ class Handover:
                 )
             )
 
-    def _lost(self, company_id: str, rows: dict[Key, bytes]) -> str:
+    def _lost(self, company_id: str, rows: dict[Key, bytes], files: dict[Key, bytes]) -> str:
         """What the authority has and this store has not, for people; empty when nothing is."""
         if self.database is None:
             return "nobody knows how many, since the database cannot be reached"
-        files = self._files(company_id)
         have, want = (rows, files) if self.store == DATABASE else (files, rows)
         base = self.manifests.load(company_id)
         apart = set(base.left_out) if base else set()
@@ -189,11 +190,6 @@ class Handover:
         identity = base.identity if base else ""
         self.manifests.prepare(Manifest(company_id, time.time(), identity, accepted, left_out))
         self.manifests.commit(company_id)
-
-    def _accept_files(self, company_id: str, rows: dict) -> None:
-        """So are the files: should the run be cut off or fail before the switch, the next way back may replace them."""
-        files = self._files(company_id)
-        self.manifests.placing(company_id, {**dict.fromkeys(rows, b""), **files})
 
     def _write(self, company_id: str, record: Record) -> None:
         if self.database is not None and not self.settings.check_mode:

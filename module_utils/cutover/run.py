@@ -184,7 +184,9 @@ class CutOver:
             with deadline.within(self.plan.copy_timeout, _too_slow), self.database(needed=False) as database:
                 for company in self.plan.companies if "copy" in self._begun and self._moves else []:
                     Handover(settings, database, store).settle(company)
-        except Exception as error:
+        except (
+            Exception
+        ) as error:  # the app is up, and a record that could not be written is no reason to touch it again
             self.outcome.warnings += [str(problem) for problem in problems_of(error)]
 
     def start_as_is(self) -> str:
@@ -227,7 +229,7 @@ class CutOver:
         """Of the logins that the app runs on, as far as they can be told: whoever starts it again has to find these."""
         found: dict[str, str] = {}
         settings = self.plan.settings
-        with suppress(Exception):
+        with suppress(Exception):  # one that cannot be told is not asked for
             if self.store_before == FILES:
                 for company in self.plan.companies:
                     creds = values.load(
@@ -394,7 +396,7 @@ class CutOver:
         try:
             with deadline.within(_SHORT, _too_slow), self.database(needed=False) as database:
                 check_logins(database, self.plan.companies, _NOT_STARTED)
-        except Exception as error:
+        except Exception as error:  # whatever it is that cannot be looked at, the app does not stay down for it
             if "row_missing" in codes_of(error):
                 raise
 

@@ -134,6 +134,17 @@ def test_way_back_that_was_cut_off_while_it_placed_files_is_no_conflict(
     assert codes(moved.state("files", authority="move")) == ["conflict"]
 
 
+def turning_back(host: BotHost, source: str) -> CutOver:
+    """The database was given up for the files, the flag switched; and then the run failed."""
+    cut = cut_over(host, "files", source, accept_key_loss=True)
+    step(cut)
+    host.flag("files")
+    back = CutOver(cut.plan.opposite(), cut.journal, "a1")
+    back._at_rest, back._listings = cut._at_rest, {}
+    back._at_rest.look()
+    return back
+
+
 @pytest.mark.parametrize("source", [AS_THEY_ARE, FROM_BACKUP])
 def test_store_that_was_given_up_is_what_it_was_when_that_fails(
     moved: BotHost, database: TestDatabase, source: str
@@ -142,12 +153,7 @@ def test_store_that_was_given_up_is_what_it_was_when_that_fails(
     good(moved.backup())
     app_writes(database)
     before = database.rows()
-    cut = cut_over(moved, "files", source, accept_key_loss=True)
-    step(cut)
-    moved.flag("files")
-    back = CutOver(cut.plan.opposite(), cut.journal, "a1")
-    back._at_rest, back._listings = cut._at_rest, {}
-    back._at_rest.look()
+    back = turning_back(moved, source)
     step(back)
     assert database.rows() == before
     # And from there the way back with every key is open.
@@ -200,12 +206,7 @@ def test_way_to_the_files_is_not_taken_back_to_a_database_without_the_login(
     moved: BotHost, database: TestDatabase
 ) -> None:
     database.run("DELETE FROM whatsapp_auth")
-    cut = cut_over(moved, "files", AS_THEY_ARE, accept_key_loss=True)
-    step(cut)
-    moved.flag("files")
-    back = CutOver(cut.plan.opposite(), cut.journal, "a1")
-    back._at_rest, back._listings = cut._at_rest, {}
-    back._at_rest.look()
+    back = turning_back(moved, AS_THEY_ARE)
     with moved.unchanged(database), pytest.raises(HostError) as error:
         step(back)
     assert [problem.code for problem in error.value.problems] == ["row_missing"]

@@ -201,18 +201,16 @@ def test_app_whose_keys_are_gone_is_not_stopped_for_the_way_back(copied: BotHost
     assert good(copied.call("auth_state_cutover", chosen))["held"]
 
 
+def back_without_a_release(host: BotHost, folder: Path) -> Answer:
+    """The way back with the release before, of which none is kept."""
+    where = {"app_dir": str(host.root / "ai-admin"), "release_aside": str(folder / "none")}
+    given = host.arguments(destination="files", processes=["none"], release_back=True, **where)
+    return host.call("auth_state_cutover", given)
+
+
 def test_release_that_was_never_kept_is_refused(copied: BotHost, tmp_path: Path) -> None:
     copied.flag("database")
-    answer = copied.call(
-        "auth_state_cutover",
-        copied.arguments(
-            destination="files",
-            processes=["none"],
-            app_dir=str(copied.root / "ai-admin"),
-            release_aside=str(tmp_path / "none"),
-            release_back=True,
-        ),
-    )
+    answer = back_without_a_release(copied, tmp_path)
     assert codes(answer) == ["no_release_before"]
 
 
@@ -223,16 +221,7 @@ def test_killed_run_gets_its_end_though_no_release_was_kept(copied: BotHost, tmp
     entry = json.loads(journal.path.read_text())
     journal.path.write_text(json.dumps({**entry, "started": 0}) + "\n")  # of a process that is no more
     copied.flag("database")
-    answer = copied.call(
-        "auth_state_cutover",
-        copied.arguments(
-            destination="files",
-            processes=["none"],
-            app_dir=str(copied.root / "ai-admin"),
-            release_aside=str(tmp_path / "none"),
-            release_back=True,
-        ),
-    )
+    answer = back_without_a_release(copied, tmp_path)
     # There is no pm2 to bring it up with.
     assert answer["recovered"]["run"] == "a1"
     assert "no_release_before" in codes(answer)

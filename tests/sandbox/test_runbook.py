@@ -245,4 +245,5 @@ def test_no_secret_was_said(sandbox: Sandbox, copy_of_login: Path) -> None:
     secrets = secrets_of(sandbox, copy_of_login)
     assert len(secrets) > 300
     assert "Stop, copy what changed and verify it" in text
-    assert found_in(f"{text}{min(secrets)}", secrets) == [min(secrets)], "of all of them, the one that was put there"
+    assert min(secrets) in found_in(min(secrets), secrets)
+    assert found_in(text, secrets) == []

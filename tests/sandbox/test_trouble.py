@@ -634,4 +634,5 @@ def test_no_secret_was_said(bot: Bot) -> None:
     text = "\n".join([*bot.sandbox.outputs, *bot.said])
     secrets = {*secrets_of(bot.sandbox, bot.sandbox.company), key_of("service_role"), key_of("anon"), "secretword"}
     assert len(secrets) > 300
-    assert found_in(f"{text}{min(secrets)}", secrets) == [min(secrets)], "of all of them, the one that was put there"
+    assert min(secrets) in found_in(min(secrets), secrets)
+    assert found_in(text, secrets) == []

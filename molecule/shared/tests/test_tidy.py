@@ -13,7 +13,7 @@ def test_everything_is_the_app_users_and_nobody_elses(server: Server) -> None:
     packages = re.compile(r"/[.]auth-state/python/|/[.]auth-state/staging/release-|/node_modules")
     secret = [f"{APP}/.env", STATE, f"{APP}/baileys_sessions_backup"]
     seen = [entry for folder in secret for entry in server.below(folder) if not packages.search(entry[2])]
-    assert len(seen) > 5
+    assert len(seen) > 8  # a run that stopped early makes nine
     assert [entry for entry in seen if int(entry[1], 8) & 0o077] == []
 
 
