@@ -117,7 +117,7 @@ def test_a_pass_writes_the_job_anew_as_it_was_given_with_e(
     monkeypatch.delenv("XDG_STATE_HOME")
     words = words_of(job)
     assert str(tmp_path / "state/auth-state-monitor/runner") in words
-    given = shlex.split(words[words.index("--cmdline") + 1])
+    given = shlex.split(next(word for word in words if word.startswith("--cmdline="))[10:])
     assert given[-3:] == GIVEN["monitor_schedule_arguments"]
     assert given[:2] == ["-i", "localhost,"]  # as the play below gives it by itself
     # The vault's password has no file here.
@@ -133,7 +133,7 @@ def test_every_inventory_that_was_given_is_given_to_the_passes_in_its_order(
     (job,) = schedules(["bot"], *(word for path in more for word in ("-i", str(path))))
     words = words_of(job)
     assert "--inventory" not in words
-    given = shlex.split(words[words.index("--cmdline") + 1])
+    given = shlex.split(next(word for word in words if word.startswith("--cmdline="))[10:])
     assert given[:6] == ["-i", "localhost,", "-i", str(more[0]), "-i", str(more[1])]
 
 
