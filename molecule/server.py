@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections import Counter
 from typing import Any
@@ -44,6 +45,10 @@ class Server:
         listed = self.output(f"{PM2} jlist")
         return {each["name"]: each for each in json.loads(listed[listed.index("[{") :])}
 
+    def starts(self) -> Counter[str]:
+        """How often pm2 has started each. (Its own counters begin anew when it starts what was stopped.)"""
+        return Counter(re.findall(r"App \[(.+?):\d+\] starting in ", self.output("cat /home/bot/.pm2/pm2.log")))
+
     def commands(self) -> Counter[str]:
         """Every process of the app's user but sshd's and those of this look, which are one session."""
         look, *processes = [line.split(maxsplit=1) for line in self.lines("ps -o sid= -p $$; ps -u bot -o sid=,args=")]
@@ -74,6 +79,18 @@ class Server:
     def rows_by_type(self) -> Counter[str]:
         query = f"SELECT key_type, count(*) FROM whatsapp_keys WHERE company_id = '{self.company}' GROUP BY 1"
         return Counter({type_: int(count) for type_, count in self.sql(query)})
+
+    def rows(self) -> dict[str, Any]:
+        """The values of the company's keys, by the file that Baileys would have each in."""
+        keys = f"FROM whatsapp_keys WHERE company_id = '{self.company}'"
+        query = f"SELECT json_agg(json_build_array(key_type || '-' || key_id, value)) {keys}"
+        url = '"$(cat /root/secrets/database_url)"'
+        answer = self.database.check_output(f"psql {url} --no-psqlrc -At -c {shlex.quote(query)}")
+        return {f"{key.replace('/', '__').replace(':', '-')}.json": value for key, value in json.loads(answer)}
+
+    def values(self) -> dict[str, Any]:
+        """What the files of the company's folder hold, but for creds.json, by name."""
+        return {name: json.loads(text) for name, text in self.login().items() if name != "creds.json"}
 
     def below(self, folder: str) -> list[tuple[str, str, str]]:
         """Everything in a folder: owner, mode, path."""

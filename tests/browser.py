@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import html
 import json
-import os
 import re
-import shutil
 import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
+from packages import provided
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-INSTALL = ["apt-get", "install", "--yes", "--no-install-recommends", "chromium"]
 FLAGS = [
     "--headless",
     "--no-sandbox",  # it runs as root in containers; what it opens is a page of our own
@@ -70,16 +67,5 @@ class Browser:
 
 
 def provide() -> Browser:
-    """The Chromium of this machine; installed where it may be, else the test fails with the line to type."""
-    if not _found() and os.geteuid() == 0 and shutil.which("apt-get"):
-        quiet = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-        for command in (["apt-get", "update"], INSTALL):
-            subprocess.run(command, env=quiet, capture_output=True, check=False)
-    program = _found()
-    if program is None:
-        pytest.fail(f"No Chromium, which looks at the report here; type: sudo {' '.join(INSTALL)}")
-    return Browser(program)
-
-
-def _found() -> str | None:
-    return next((path for name in NAMES if (path := shutil.which(name))), None)
+    """The Chromium of this machine."""
+    return Browser(provided("chromium", *NAMES))

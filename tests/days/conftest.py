@@ -19,6 +19,7 @@ import pytest
 sys.path.append(str(Path(__file__).resolve().parents[1] / "sandbox"))
 
 from driver import COMPANY, Run, Sandbox, built
+from secret_words import nothing_said_of
 from webhook import Webhook
 
 
@@ -100,7 +101,7 @@ def until(condition: Any, seconds: float = 20) -> None:
 def days() -> Iterator[Days]:
     """A bot that has just been deployed to the database."""
     webhook = Webhook()
-    with built() as sandbox:
+    with built() as sandbox, nothing_said_of(sandbox, told=lambda: [json.dumps(webhook.received)]):
         deployed = sandbox.play("deploy.yml")
         assert deployed.rc == 0, deployed.output[-5000:]
         yield Days.after_cut_over(sandbox, webhook)

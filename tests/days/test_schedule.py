@@ -14,6 +14,7 @@ import pytest
 from ansible.module_utils.cutover.lock import Holder, Lock
 from conftest import Days, ends_well, until
 from driver import PROJECT
+from packages import provided
 
 NAME = "#Ansible: auth-state monitor of sandbox"
 
@@ -42,12 +43,11 @@ class Crontab:
 
 @pytest.fixture(scope="module")
 def crontab(tmp_path_factory: pytest.TempPathFactory) -> Crontab:
-    if shutil.which("crontab") is None:
-        pytest.skip("there is no crontab command on this machine: apt-get install cron")
+    provided("cron", "crontab")
     made = Crontab(tmp_path_factory.mktemp("cron"))
     tried = subprocess.run([made.command, "-l"], capture_output=True, text=True, check=False)
     if "no crontab for" not in tried.stderr:
-        pytest.skip(f"crontab cannot be given a spool of the tests' own here: {tried.stderr.strip()}")
+        pytest.fail(f"crontab cannot be given a spool of the tests' own here: {tried.stderr.strip()}")
     return made
 
 

@@ -12,6 +12,7 @@ sys.path.append(str(Path(__file__).parents[1] / "sandbox"))
 
 from driver import built
 from hosts import COMPANIES, Fleet
+from secret_words import nothing_said_of
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +27,8 @@ def fleet() -> Iterator[Fleet]:
             assert made.rc == 0, made.output[-6000:]
             for name in ("second", "third"):
                 (fleet.hosts[name].root / "bin").symlink_to(first.root / "bin")
-            yield fleet
+            with nothing_said_of(first, fleet.login("second"), fleet.login("third")):
+                yield fleet
         finally:
             removed = fleet.play("playbooks/sandbox_clean.yml", "--limit", "others")
             assert removed.rc == 0, removed.output[-3000:]

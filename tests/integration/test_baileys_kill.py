@@ -9,6 +9,7 @@ import json
 import os
 import random
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import auth_states
@@ -69,6 +70,17 @@ def wait_for_the_server(database: TestDatabase) -> None:
 def run_and_kill(host: BotHost, after: float, **arguments: str) -> bool:
     """Whether it was still running `after` seconds from its start."""
     process = host.process("baileys_auth_state", host.arguments(**arguments))
+    time.sleep(after)
+    process.kill()
+    process.communicate()
+    return process.returncode == -9
+
+
+def kill_once(begun: Callable[[], bool], after: float, host: BotHost, **arguments: str) -> bool:
+    """Kill it `after` seconds from when it has begun to write; whether it was still running."""
+    process = host.process("baileys_auth_state", host.arguments(**arguments))
+    while process.poll() is None and not begun():
+        time.sleep(0.001)
     time.sleep(after)
     process.kill()
     process.communicate()
@@ -139,7 +151,8 @@ def test_database_to_files(host: BotHost, database: TestDatabase) -> None:
     login = Login(host, source)
     host.migrate(lid_mapping_ttl_days=0)
     options = {"destination": "files", "authority": "move"}
-    whole_run = seconds_of_a_run(host, **options)
+    staging = host.state_dir / "staging"
+    killed = 0
     deadline = time.monotonic() + SECONDS * 0.3
     for turn in range(max(KILLS // 5, 1)):
         if time.monotonic() > deadline:
@@ -154,7 +167,7 @@ def test_database_to_files(host: BotHost, database: TestDatabase) -> None:
             COMPANY, new, 5000 + turn * 200, 5199 + turn * 200,
         )  # fmt: skip
         old = host.contents()
-        run_and_kill(host, source.uniform(0.3, 1.05) * whole_run, **options)
+        killed += kill_once(lambda: any(staging.rglob("*.json")), source.uniform(0, 0.3), host, **options)
         wait_for_the_server(database)
         for name, data in host.contents().items():
             assert data == old.get(name) or json.loads(data) == {"turn": turn}, f"KILL_SEED={SEED}"
@@ -164,6 +177,7 @@ def test_database_to_files(host: BotHost, database: TestDatabase) -> None:
         assert {key: json.loads(text) for key, text in database.rows().items()} == {
             auth_key(name): value for name, value in values.items()
         }
+    assert killed, f"no kill met the writing (KILL_SEED={SEED})"
     assert not any((host.state_dir / "staging").rglob("*.json"))
     assert login.step == 0
 
@@ -185,18 +199,21 @@ def test_a_killed_backup_does_not_count(host: BotHost) -> None:
     start = time.monotonic()
     good(json.loads(host.process("baileys_auth_backup", arguments).communicate()[0]))
     seconds = time.monotonic() - start
+    killed = 0
     for turn in range(3):
         host.write("pre-key-1", {"turn": turn})
         process = host.process("baileys_auth_backup", arguments)
         time.sleep(source.uniform(0.3, 1.0) * seconds)
         process.kill()
         process.communicate()
+        killed += process.returncode == -9
         good(host.backup("verified"))
         made = good(host.backup())["companies"][COMPANY]
         assert made["files"] == len(host.contents())
         assert good(host.backup("verified"))["companies"][COMPANY]["files"] == made["files"]
     left = [path.name for path in (host.backups / f"company_{COMPANY}").iterdir() if path.name.startswith(".")]
     assert left == []
+    assert killed, f"KILL_SEED={SEED}"
 
 
 def test_the_login_that_is_killed_is_as_large_as_it_says(host: BotHost) -> None:

@@ -35,7 +35,7 @@ def pgbouncer_program() -> tuple[str, str]:
     unpacked = PROJECT / ".cache" / "pgbouncer"
     if not unpacked.exists():
         if not shutil.which("apt-get"):
-            pytest.skip("pgbouncer is not installed, and there is no apt-get to fetch it")
+            pytest.fail("pgbouncer is not installed, and there is no apt-get to fetch it")
         listed = subprocess.run(
             ["apt-cache", "depends", "pgbouncer"], capture_output=True, text=True, check=False
         ).stdout
@@ -47,7 +47,8 @@ def pgbouncer_program() -> tuple[str, str]:
         )
         if fetched.returncode:
             shutil.rmtree(building)
-            pytest.skip(f"pgbouncer is not installed, and apt-get cannot fetch it: {fetched.stderr.strip()[-200:]}")
+            why = fetched.stderr.strip()[-200:]
+            pytest.fail(f"pgbouncer is not installed, and apt-get cannot fetch it (sudo apt-get update?): {why}")
         for package in building.glob("*.deb"):
             subprocess.run(["dpkg-deb", "-x", package, building], check=True)
         building.rename(unpacked)

@@ -143,10 +143,11 @@ def test_a_hanging_tool_ends_in_time_and_the_server_is_gone(
     mcp_tool: Callable[..., dict[str, Any]], tmp_path: Path
 ) -> None:
     begin = time.monotonic()
-    result = mcp_tool({"tool": "hang"}, timeout=3, env={"PID_FILE": str(tmp_path / "pid")})
+    # Starting the server is part of it.
+    result = mcp_tool({"tool": "hang"}, timeout=8, env={"PID_FILE": str(tmp_path / "pid")})
     assert result["problems"][0]["code"] == "mcp_timeout"
     assert "calling hang" in result["msg"]
-    assert time.monotonic() - begin < 10
+    assert time.monotonic() - begin < 30
     assert procs.find(int((tmp_path / "pid").read_text())) is None
 
 

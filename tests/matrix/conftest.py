@@ -14,6 +14,7 @@ sys.path.append(str(Path(__file__).parents[1] / "sandbox"))
 
 from driver import Sandbox, built
 from host import Host
+from secret_words import nothing_said_of
 
 Cell = TypeVar("Cell")
 
@@ -79,7 +80,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="session")
 def sandbox() -> Iterator[Sandbox]:
-    with built() as sandbox:
+    with built() as sandbox, nothing_said_of(sandbox):
         yield sandbox
 
 

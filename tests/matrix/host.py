@@ -88,6 +88,7 @@ class Host:
         """A module's answer; None when it was killed at `point`."""
         process = self.start(name, arguments, point=point)
         output, errors = process.communicate(timeout=300)
+        self.sandbox.outputs.append(output + errors)
         if point is not None:
             assert process.returncode == -signal.SIGKILL, f"the run was not killed: {output[-3000:]}{errors[-3000:]}"
             return None
@@ -151,6 +152,7 @@ class Host:
             fault()
             Path(f"{sign}.go").touch()
             output, errors = process.communicate(timeout=300)
+        self.sandbox.outputs.append(output + errors)
         assert output, errors[-3000:]
         return json.loads(output)
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterable
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,6 +21,24 @@ def secrets_of(sandbox: Sandbox, copy_of_login: Path) -> set[str]:
     passwords = said_in(sandbox.root / "secrets") | {sandbox.database_url, password}
     keys = key_material(copy_of_login) | key_material(sandbox.company)
     return (passwords | keys | phone_numbers(copy_of_login)) - {""}
+
+
+@contextmanager
+def nothing_said_of(sandbox: Sandbox, *others: Path, told: Callable[[], Iterable[str]] = tuple) -> Iterator[None]:
+    """Fails at the end where an output on this sandbox, a report, or what else was `told`, has a secret of it.
+
+    `others`: the folders of further logins.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        before = shutil.copytree(sandbox.company, Path(folder, sandbox.company.name))
+        secrets = set().union(*(key_material(other) | phone_numbers(other) for other in others))
+        yield
+        reports = (page.read_text() for page in (sandbox.root / "reports").rglob("*.html"))
+        text = "\n".join([*sandbox.outputs, *reports, *told()])
+        secrets |= secrets_of(sandbox, before)
+    assert len(secrets) > 300
+    assert "ok=" in text
+    assert found_in(text, secrets) == []
 
 
 def found_in(text: str, secrets: Iterable[str]) -> list[str]:

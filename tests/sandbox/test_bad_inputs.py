@@ -11,11 +11,12 @@ import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
-from driver import COMPANY, Run, Sandbox, files_below
+from driver import COMPANY, PROJECT, Run, Sandbox, files_below
 
 Variables = dict[str, Any]
 
@@ -127,6 +128,7 @@ class Fleet:
     run: Run
     before: dict[str, Any]
     after: dict[str, Any]
+    apps: list[Path]
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +160,7 @@ def fleet(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Fleet:
     at_once = ("-e", json.dumps({"fleet_serial": ["100%"]}))
     hosts_only = ("-i", "inventory/sandbox", "-i", str(inventory), "-l", "whatsapp:!sandbox")
     run = sandbox.play("deploy.yml", *hosts_only, *at_once)
-    return Fleet(run, before, seen())
+    return Fleet(run, before, seen(), [root / name / "ai-admin" for name in hosts])
 
 
 def findings(message: str) -> list[str]:
@@ -203,3 +205,6 @@ def test_every_host_failed_and_nothing_changed(fleet: Fleet) -> None:
     for host in (*HOSTS, *BAD_VARIABLES):
         assert fleet.run.recap(host)["failed"] == 1
     assert fleet.after == fleet.before
+    # Where a shell on the controller, or on the host, would have carried it out.
+    folders = [PROJECT, PROJECT / "playbooks", Path.home(), *fleet.apps]
+    assert [folder for folder in folders if (folder / "carried-out").exists()] == []

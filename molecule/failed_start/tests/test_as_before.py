@@ -11,6 +11,11 @@ def test_the_bot_is_up_on_its_files(server: Server) -> None:
     assert {server.processes()[name]["pm2_env"]["status"] for name in OWNERS} == {"online"}
 
 
+def test_the_new_code_was_tried(server: Server) -> None:
+    """Prepared, tried, and up again: a run that had failed before the stop would leave one start."""
+    assert server.starts()["baileys-service"] >= 3
+
+
 def test_the_code_is_that_of_before(server: Server) -> None:
     assert server.lines(f"git -C {APP} rev-list --count HEAD") == ["1"]
     assert server.lines(f"git -C {APP} status --porcelain") == []

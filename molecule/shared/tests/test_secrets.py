@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -43,12 +44,21 @@ def test_not_in_the_logs_of_pm2_and_of_postgresql(server: Server, secrets: set[s
         "PostgreSQL": server.database.check_output("cat /var/lib/sandbox_postgresql/server.log")
     }
     assert len(logs) > 4
+    assert logs["PostgreSQL"]
     assert said(secrets, logs) == {}
 
 
 def test_not_in_what_the_runs_recorded_on_the_server(server: Server, secrets: set[str]) -> None:
     records = server.texts(STATE, "-name '*.json*'")
+    assert any(map(re.compile(r"\.jsonl\Z").search, records))
     assert said(secrets, records) == {}
+
+
+def test_no_number_in_the_records_that_stay(server: Server, login: Path) -> None:
+    """(The manifest names its keys, which hold them, as the folder beside it does.)"""
+    records = server.texts(STATE, "-name '*.jsonl'")
+    assert records
+    assert said(phone_numbers(login), records) == {}
 
 
 def test_not_in_reports_events_and_outputs(server: Server, login: Path, secrets: set[str]) -> None:

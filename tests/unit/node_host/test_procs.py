@@ -14,10 +14,12 @@ def test_a_family_is_found_and_its_end_is_seen() -> None:
     # The grandchild leaves the session, as a daemon's helper does.
     parent = subprocess.Popen(["sh", "-c", "setsid sleep 100 & sleep 100 & wait"])
     try:
-        deadline = time.monotonic() + 5
-        while len(family := procs.with_descendants([parent.pid])) < 3 and time.monotonic() < deadline:
+        deadline, commands = time.monotonic() + 20, []
+        while commands != ["sh", "sleep", "sleep"] and time.monotonic() < deadline:
+            family = procs.with_descendants([parent.pid])
+            commands = sorted(process.command for process in family)
             time.sleep(0.01)
-        assert sorted(process.command for process in family) == ["sh", "sleep", "sleep"]
+        assert commands == ["sh", "sleep", "sleep"]
         assert all(procs.alive(process) for process in family)
         assert procs.wait_gone(family, 0.05) == family
     finally:
