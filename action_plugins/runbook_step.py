@@ -2,7 +2,7 @@
 
 The task's name is the runbook's line; ``did`` says what came of it. Both go into the fact ``runbook_steps``, with the
 seconds since the line before (or ``seconds``, where one task did the work of several lines), for the summary; the
-callback plugin ``runbook`` prints them as they happen.
+callback plugin ``runbook`` prints them as they happen. The ``first`` one begins a new list.
 It runs on the controller and costs no module transfer.
 """
 
@@ -29,12 +29,15 @@ class ActionModule(ActionBase):
                 "did": {"type": "str", "required": True},
                 "outcome": {"type": "str", "choices": list(OUTCOMES), "default": "done"},
                 "seconds": {"type": "float"},
+                "first": {"type": "bool", "default": False},
             },
         )
         outcome = args["outcome"]
         if outcome == "done" and self._task.check_mode:
             outcome = "planned"
-        steps = list((task_vars or {}).get("ansible_facts", {}).get("runbook_steps", []))
+        facts = (task_vars or {}).get("ansible_facts", {})
+        # Facts outlive a play, and in a fact cache the run: each begins with a list of its own.
+        steps = [] if args["first"] else list(facts.get("runbook_steps", []))
         now = time.time()
         steps.append(
             {

@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.cutover import health
 from ansible.module_utils.node_host import app
 
 DOCUMENTATION = r"""
@@ -47,6 +48,10 @@ options:
     description: The branch that is looked for there.
     type: str
     default: main
+  health_url:
+    description: The app's health endpoint; empty means none.
+    type: str
+    default: ""
 extends_documentation_fragment:
   - baileys_auth.reads_only
 author: The project's maintainers
@@ -113,6 +118,11 @@ remote:
   type: dict
   sample: {"commit": "5f0c4d0a6f3c5f0c4d0a6f3c5f0c4d0a6f3c5f0c", "has_branch": true, "diverged": false,
            "error": null}
+health:
+  description: What is wrong with the answer of the health endpoint. Null where it is right, and where none comes.
+  returned: always
+  type: str
+  sample: null
 problems:
   description: What is wrong with C(.env), each with its remedy.
   returned: always
@@ -130,6 +140,7 @@ OPTIONS = {
     "flag": {"type": "str", "default": "USE_DATABASE_AUTH_STATE"},
     "remote": {"type": "str"},
     "branch": {"type": "str", "default": "main"},
+    "health_url": {"type": "str", "default": ""},
 }
 
 
@@ -138,7 +149,8 @@ def main() -> None:
     given = module.params
     paths = (Path(given[name]) for name in ("app_dir", "sessions_dir", "env_file"))
     more = {name: Path(given[f"{name}_dir"]) for name in ("state", "release")}
-    module.exit_json(changed=False, **app.look(*paths, given["flag"], given["remote"], given["branch"], **more))
+    seen = app.look(*paths, given["flag"], given["remote"], given["branch"], **more)
+    module.exit_json(changed=False, health=health.misfit(given["health_url"]), **seen)
 
 
 if __name__ == "__main__":

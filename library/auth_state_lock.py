@@ -144,6 +144,12 @@ left_undone:
   returned: O(state=info)
   type: bool
   sample: false
+owners:
+  description: The processes that the last cut-over has stopped or started, or was to.
+  returned: O(state=info)
+  type: list
+  elements: str
+  sample: [ai-admin-worker-v2, baileys-service]
 problems:
   description: Why the lock cannot be taken.
   returned: failed, O(state=info)

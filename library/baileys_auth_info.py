@@ -76,7 +76,7 @@ companies:
     since_transfer:
       description:
         - How many keys of each store are not as the last transfer left them. The store that the app writes has some,
-          the other one none. Null before the first transfer.
+          the other one none. Files that are gone are not counted. Null before the first transfer.
       type: dict
       sample: {"files": 0, "rows": 12}
 other_companies:

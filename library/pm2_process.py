@@ -197,6 +197,20 @@ missing:
   type: list
   elements: str
   sample: [baileys-service]
+pending:
+  description:
+    - Those of them that a run which was killed has deleted, and that the next start starts anew. Looked for with
+      O(state=info) alone.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+resting:
+  description: Optional ones that are stopped beside another that runs. Looked for with O(state=info) alone.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 problems:
   description: What is wrong, each with its remedy. Empty when nothing is.
   returned: always

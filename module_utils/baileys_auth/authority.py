@@ -130,8 +130,7 @@ class StateFile:
         self._path = state_dir / "state.json"
 
     def record(self, company_id: str) -> Record | None:
-        entry = self._load()["companies"].get(company_id)
-        return Record(**entry) if entry else None
+        return self._load()["companies"].get(company_id)
 
     def wrote(self, company_id: str, record: Record | None) -> bool:
         """Whether this host wrote that record itself, under whatever name; a copy of the folder elsewhere did not."""
@@ -144,9 +143,10 @@ class StateFile:
 
     def _write(self, company_id: str, record: Record) -> None:
         present = self._load()
-        companies = {**present["companies"], company_id: asdict(record)}
-        state = {"companies": companies, "place": self._place()}
-        if state != present:
+        companies = {**present["companies"], company_id: record}
+        place = self._place()
+        if (companies, place) != (present["companies"], present.get("place")):
+            state = {"companies": {name: asdict(each) for name, each in companies.items()}, "place": place}
             replace_file(self._path, [json.dumps(state, indent=1, sort_keys=True).encode() + b"\n"])
 
     def _place(self) -> str:
@@ -157,15 +157,15 @@ class StateFile:
     def _load(self) -> dict[str, Any]:
         try:
             state = json.loads(self._path.read_bytes())
-            return {**state, "companies": dict(state["companies"])}
+            return {**state, "companies": {name: Record(**entry) for name, entry in state["companies"].items()}}
         except FileNotFoundError:
             return {"companies": {}}
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, LookupError, TypeError, AttributeError):
             raise AuthStateError(
                 Problem(
                     "state_file",
                     str(self._path),
-                    "it is damaged",
+                    "it is damaged, or of a newer version of this project",
                     "Move it aside: the record in the database (table whatsapp_auth_authority) is the same",
                 )
             ) from None

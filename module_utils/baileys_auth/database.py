@@ -7,14 +7,13 @@ whole login moves 32 bytes a key.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
-from . import dashboard
+from . import dashboard, values
 from .authority import Record
 from .errors import AuthStateError, Problem
 from .identity import identity_digest
@@ -279,7 +278,7 @@ class Database:
         """The identity digest of the login in the database; None when these are no creds."""
         (text,) = self._run("SELECT creds::text FROM {auth} WHERE company_id = %s", [company_id]).fetchone()
         try:
-            return identity_digest(json.loads(text))
+            return identity_digest(values.load(values.canonical(text.encode(), CREDS.type)))
         except ValueError:
             return None
 

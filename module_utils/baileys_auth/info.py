@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from . import consistency
+from . import consistency, values
 from .authority import DATABASE, FILES, StateFile, latest
 from .database import Database, Row
 from .errors import AuthStateError, Problem
@@ -95,6 +95,7 @@ def _inspect_company(
     accounts: dict[str, str],
 ) -> None:
     rows: dict[Key, Row] = {}
+    respelt: set[Key] = set()
     facts: dict[str, Any] = {"database": None}
     owner = None
     manifests = ManifestStore(settings.state_dir)
@@ -110,6 +111,8 @@ def _inspect_company(
             except AuthStateError as error:
                 report.problems += error.problems
             facts["database"] = _rows(database, company, rows)
+            if manifest is not None and owner is not None and owner.store == FILES:
+                respelt = _respelt(database, company, rows, manifest)
     else:
         with suppress(AuthStateError):
             owner = decide(settings, state, company, state.record(company), row_exists=False)
@@ -129,7 +132,14 @@ def _inspect_company(
         else None
     )  # fmt: skip
     facts["differences"] = _differences(entries, rows, manifest) if database is not None else {}
-    facts["since_transfer"] = _since_transfer(entries, rows, manifest) if manifest else None
+    facts["since_transfer"] = None
+    if manifest is not None:
+        files, written = _since_transfer(entries, rows, manifest)
+        placed = manifests.placed(company)
+        facts["since_transfer"] = {
+            "files": sum((key, entries[key].digest) not in placed for key in files),
+            "rows": len(written - respelt) if database is not None else 0,
+        }
     facts["agree"] = not facts["differences"] if database is not None and entries and rows else None
     report.companies[company] = facts
 
@@ -200,23 +210,27 @@ def _rows(database: Database, company: str, rows: dict[Key, Row]) -> dict[str, A
     }
 
 
-def _since_transfer(entries: dict[Key, Entry], rows: dict[Key, Row], manifest: Manifest) -> dict[str, int]:
-    """How many keys of each store are not as the last transfer left them; rows that their TTL removed are."""
+def _since_transfer(entries: dict[Key, Entry], rows: dict[Key, Row], manifest: Manifest) -> tuple[set[Key], set[Key]]:
+    """The files and the rows that are not as the last transfer left them.
+
+    Files that are gone are not among them, as a cleanup takes them; nor are rows that their TTL removed.
+    """
     now = time.time()
     files, kept = manifest.known(), manifest.entries
     aged = {key for key, entry in kept.items() if entry.expires_at is not None and entry.expires_at <= now}
-    return {
-        "files": sum(
-            1
-            for key in entries.keys() | files.keys()
-            if key not in entries or entries[key].digest != _digest(files, key)
-        ),
-        "rows": sum(
-            1
-            for key in rows.keys() | kept.keys()
-            if (key not in rows and key not in aged) or (key in rows and rows[key].digest != _digest(kept, key))
-        ),
-    }
+    gone = kept.keys() - rows.keys() - aged
+    return (
+        {key for key, entry in entries.items() if entry.digest != _digest(files, key)},
+        gone | {key for key, row in rows.items() if row.digest != _digest(kept, key)},
+    )
+
+
+def _respelt(database: Database, company: str, rows: dict[Key, Row], manifest: Manifest) -> set[Key]:
+    """The rows that say what the files got of them in a spelling of the app's own (1.50, a Buffer as an array)."""
+    known = manifest.digests()
+    differ = {key for key, row in rows.items() if key in known and row.digest != known[key]}
+    texts = database.values(company, differ, len(rows))
+    return {key for key, text in texts if values.digest_of(text, key.type) == known[key]}
 
 
 def _digest(entries: dict[Key, Entry], key: Key) -> bytes | None:
@@ -261,7 +275,7 @@ def _row_of_excluded(company: str) -> Problem:
         f"company {company}",
         "it is excluded, and yet the database has a login of it that no migration on record put there:"
         " with the flag on, the app takes it, or has made it anew, instead of the one in the folder",
-        f"With the flag off, delete that row, or add {company} to company_ids and name auth_state_conflict=files",
+        f"With the flag off, delete that row. Or add company {company} to company_ids, with auth_state_conflict=files",
     )
 
 
@@ -270,5 +284,5 @@ def _not_moved(path: Path, company: str) -> Problem:
         "company_not_moved",
         str(path),
         "it is a login too, and with the flag on the app would find no row of it and make a new one",
-        f"Add {company} to company_ids, or exclude it by name with a reason in auth_state_excluded_companies",
+        f"Add company {company} to company_ids, or exclude it by name with a reason in auth_state_excluded_companies",
     )

@@ -15,7 +15,8 @@ from .archive import Backups, free_name, members
 from .durable import exchange, make_folder, sync_folder
 from .errors import AuthStateError, Problem
 from .identity import identity_digest
-from .names import CREDS, Names, company_folder, is_leftover
+from .manifest import ManifestStore
+from .names import CREDS, Key, Names, company_folder, is_leftover
 from .staging import Staging
 
 
@@ -24,7 +25,8 @@ def verify(backups: Backups, name: str, names: Names) -> tuple[Path, int, str]:
 
     Raises AuthStateError when it is damaged or no whole login.
     """
-    return _read(backups, name, names, None)
+    path, digests, identity = _read(backups, name, names, None)
+    return path, len(digests), identity
 
 
 def restore(backups: Backups, name: str, folder: Path, state_dir: Path, names: Names) -> tuple[Path, Path | None]:
@@ -32,9 +34,11 @@ def restore(backups: Backups, name: str, folder: Path, state_dir: Path, names: N
     staging = Staging(state_dir / "staging" / f"restore_{company_folder(backups.company_id)}", folder)
     staging.clear()
     try:
-        path, _keys, _identity = _read(backups, name, names, staging)
+        path, digests, _identity = _read(backups, name, names, staging)
         staging.sync()
         sync_folder(staging.path)
+        # Should the run be killed while the database is still right, the next way back may replace these files.
+        ManifestStore(state_dir).placing(backups.company_id, digests)
         make_folder(folder.parent)
         aside = None
         if folder.is_symlink() or folder.exists():
@@ -51,9 +55,10 @@ def restore(backups: Backups, name: str, folder: Path, state_dir: Path, names: N
     return path, aside
 
 
-def _read(backups: Backups, name: str, names: Names, staging: Staging | None) -> tuple[Path, int, str]:
+def _read(backups: Backups, name: str, names: Names, staging: Staging | None) -> tuple[Path, dict[Key, bytes], str]:
+    """(path, digest of each key, identity); each file is also written to `staging`."""
     path = backups.path(name)
-    identity, keys = "", 0
+    identity, digests = "", {}
     for file_name, data, mtime_ns in members(path, backups.company_id):
         if is_leftover(file_name):
             continue
@@ -66,12 +71,12 @@ def _read(backups: Backups, name: str, names: Names, staging: Staging | None) ->
                 identity = identity_digest(values.load(canonical))
         except ValueError as error:
             raise _not_whole(path, f"{file_name}: {error}") from None
-        keys += 1
+        digests[key] = values.digest(canonical)
         if staging is not None:
             staging.write(file_name, data, mtime_ns)
     if not identity:
         raise _not_whole(path, "it holds no creds.json")
-    return path, keys, identity
+    return path, digests, identity
 
 
 def _not_whole(path: Path, what: str) -> AuthStateError:

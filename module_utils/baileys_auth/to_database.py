@@ -284,7 +284,7 @@ class _Run:
             return
         for key, text in self.database.values(self.company_id, conflicts & self.rows.keys(), len(self.rows)):
             before = self.base.entries.get(key)
-            if before is not None and _digest_or_none(text, key) == before.digest:
+            if before is not None and values.digest_of(text, key.type) == before.digest:
                 conflicts.discard(key)
 
     # Changing
@@ -307,7 +307,7 @@ class _Run:
     def _written_since(self, keys: set[Key]) -> bool:
         """Whether somebody else has written these rows since the last copy: the verification would not see it."""
         return any(
-            key not in self.rows or _digest_or_none(text, key) != self.rows[key].digest
+            key not in self.rows or values.digest_of(text, key.type) != self.rows[key].digest
             for key, text in self.database.values(self.company_id, keys, len(self.rows))
         )
 
@@ -370,13 +370,6 @@ def differing(entries: Mapping[Key, Entry], digests: Mapping[Key, bytes]) -> set
 
 def _expired(entry: Entry, now: float) -> bool:
     return entry.expires_at is not None and entry.expires_at <= now
-
-
-def _digest_or_none(text: bytes, key: Key) -> bytes | None:
-    try:
-        return values.digest(values.canonical(text, key.type))
-    except values.ValueRefusedError:
-        return None
 
 
 def _same_company(one: str, other: str) -> bool:

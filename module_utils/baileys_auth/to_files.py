@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import signal
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -26,7 +26,7 @@ from .plan import make_plan
 from .reader import Reader
 from .staging import Staging
 from .to_database import differing
-from .transfer import Result, Settings, Transfer, counts
+from .transfer import Result, Transfer, counts
 
 
 class ToFiles(Transfer):
@@ -141,8 +141,7 @@ class _Run:
         self.result.plan = make_plan(
             self.rows, {key: entry.digest for key, entry in present.items()}, known if base else None, spared
         )
-        if not present:
-            self.result.plan.conflicts.clear()  # an empty place is nobody's change
+        self.result.plan.conflicts &= present.keys()  # where a file is gone, as after a cleanup, none is written over
         placed = self.transfer.manifests.placed(self.company_id)
         self.result.plan.conflicts -= {
             key for key in self.result.plan.conflicts if (key, _digest(present, key)) in placed
@@ -150,8 +149,19 @@ class _Run:
         return spared
 
     def _check_loss(self, present: dict[Key, Entry]) -> None:
-        """A database that has lost a whole type of keys is no reason to remove the files of them."""
-        check_loss(self.settings, self.company_id, self.base.entries if self.base else present, self.rows)
+        """A database that has lost a whole type of keys is no reason to remove the files of them, unless chosen."""
+        gone = consistency.gone(self.base.entries if self.base else present, self.rows)
+        if gone and self.settings.conflict != DATABASE:
+            raise AuthStateError(
+                Problem(
+                    "rows_gone",
+                    f"company {self.company_id}, table whatsapp_keys",
+                    f"every row of type {', '.join(gone)} is gone: to copy that back would remove the files as well",
+                    "Bring the rows back if there is a backup of the database. The files are as they were at the move:"
+                    " ansible-playbook rollback.yml -e rollback_source=files -e accept_key_loss=true. To take the"
+                    " database as it is: ansible-playbook rollback.yml -e auth_state_conflict=database",
+                )
+            )
 
     def _stage(self, present: dict[Key, Entry]) -> None:
         """Write what differs beside the folder. A row that another program spelt in its own way is no difference."""
@@ -253,22 +263,6 @@ class _Run:
             self.result.identity,
             {key: placed[key].until(self.expiry[key]) for key in self.rows},
             {key: placed[key] for key in spared},
-        )
-
-
-def check_loss(settings: Settings, company_id: str, before: Collection[Key], rows: Collection[Key]) -> None:
-    """Raise AuthStateError where the rows have lost a type of which there were keys, unless they are chosen."""
-    gone = consistency.gone(before, rows)
-    if gone and settings.conflict != DATABASE:
-        raise AuthStateError(
-            Problem(
-                "rows_gone",
-                f"company {company_id}, table whatsapp_keys",
-                f"every row of type {', '.join(gone)} is gone: to copy that back would remove the files as well",
-                "Bring the rows back if there is a backup of the database. The files are as they were at the move:"
-                " ansible-playbook rollback.yml -e rollback_source=files -e accept_key_loss=true. To take the"
-                " database as it is: ansible-playbook rollback.yml -e auth_state_conflict=database",
-            )
         )
 
 

@@ -80,6 +80,14 @@ def digest(canonical_text: bytes) -> bytes:
     return sha256(canonical_text).digest()
 
 
+def digest_of(text: bytes, key_type: str) -> bytes | None:
+    """The digest of any spelling of a value; None for what is none."""
+    try:
+        return digest(canonical(text, key_type))
+    except ValueRefusedError:
+        return None
+
+
 def load(canonical_text: bytes) -> Any:
     """The value itself, bytes still in their BufferJSON form."""
     return json.loads(canonical_text)

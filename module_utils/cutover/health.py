@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from typing import Any
@@ -13,6 +13,7 @@ from ..node_host.problems import HostError, Problem
 
 _POLL = 0.05  # seconds
 # The address is the host's own: what the user's environment names as a proxy cannot reach it.
+_NO_ANSWER = (OSError, http.client.HTTPException, ValueError)  # the last: no URL
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -54,7 +55,32 @@ def wait(url: str, store: str, identities: Mapping[str, str], timeout: float) ->
 def ask(url: str) -> dict[str, dict[str, Any]] | None:
     """What it says now, by company; None where it does not answer."""
     try:
-        with _DIRECT.open(url, timeout=2) as response:
-            return {str(each["company_id"]): each for each in json.load(response)["companies"]}
-    except (urllib.error.URLError, OSError, ValueError, KeyError, TypeError):
+        return _ask(url)
+    except (*_NO_ANSWER, _MisfitError):
         return None
+
+
+def misfit(url: str) -> str | None:
+    """Why what it answers is none of this; None where it is, and where nobody answers. An empty URL means none."""
+    try:
+        said = _ask(url) if url else {}
+        if not said or any("store" in facts for facts in said.values()):
+            return None
+    except _MisfitError:
+        pass
+    except _NO_ANSWER:
+        return None
+    return "It does not say of each company on which store its login is: a deploy would wait for that in vain"
+
+
+class _MisfitError(Exception):
+    pass
+
+
+def _ask(url: str) -> dict[str, dict[str, Any]]:
+    with _DIRECT.open(url, timeout=2) as response:
+        body = response.read()
+    try:
+        return {str(each["company_id"]): each for each in json.loads(body)["companies"]}
+    except (ValueError, KeyError, TypeError):
+        raise _MisfitError from None

@@ -103,6 +103,14 @@ class Journal:
         run = self.last()
         return run is not None and (run.broken() or (run.unfinished() and not run.alive()))
 
+    def owners(self) -> set[str]:
+        """The processes that the last run has stopped or started, or was to; none where there was no run."""
+        run = self.last()
+        if run is None:
+            return set()
+        answer = (run.end or {}).get("answer", {})
+        return {*run.plan.get("processes", ()), *(each["name"] for each in answer.get("processes", ()))}
+
     def killed(self) -> Problem:
         """What to say where the run was killed while its caller lives."""
         run = self.unfinished()

@@ -41,6 +41,7 @@ class _Host:
             "holder": asdict(present) if present else None,
             "record": last.as_dict() if last else None,
             "left_undone": self.journal.left_undone(),
+            "owners": sorted(self.journal.owners()),
             "problems": [each.as_dict() for each in self.refusals(present)],
         }
 

@@ -26,7 +26,7 @@ from . import detached, prepare
 from .journal import Journal
 from .release import Release
 from .rest import cleanup_jobs
-from .run import BEST, FROM_DATABASE, CutOver, Plan, problems_of
+from .run import BEST, FROM_DATABASE, CutOver, Plan, is_there, problems_of
 
 Answer = dict[str, Any]
 
@@ -58,8 +58,9 @@ def carry_out(instance: AnsibleModule) -> Answer:
         try:
             with _alone(plan.settings.state_dir):
                 _end(recovered, journal)
+                told = _told(journal)
                 journal.begin(run_id, begun)
-                return _run(plan, journal, run_id)
+                return _run(plan, journal, run_id, told)
         except BlockingIOError:
             problems = [journal.under_way()]
         except Exception as error:
@@ -109,7 +110,7 @@ def _goes_no_further(recovered: dict[str, Any], plan: Plan, journal: Journal, pr
     answer: Answer = {"changed": True, "recovered": recovered, "broken": False}
     try:
         with _alone(plan.settings.state_dir):
-            answer["reverted"] = cut.start_as_is()
+            answer |= {"reverted": cut.start_as_is(), "untouched": cut.untouched}
             _end(recovered, journal)
     except BlockingIOError:
         problems = [journal.under_way(), *problems]
@@ -125,9 +126,15 @@ def _held_again(held: Answer, answer: Answer) -> Answer:
     return answer if answer.get("failed") else {**held, **answer, "warnings": [*held["warnings"], *answer["warnings"]]}
 
 
-def _run(plan: Plan, journal: Journal, run_id: str) -> Answer:
+def _told(journal: Journal) -> bool:
+    """Whether the app told of its logins before the last run, of which this one may be the way back."""
+    run = journal.last()
+    return run is None or run.end is None or run.end.get("answer", {}).get("told", True)
+
+
+def _run(plan: Plan, journal: Journal, run_id: str, told: bool) -> Answer:
     """In the process of its own: the steps, and the way back when one fails. The run's end is in the journal then."""
-    cut = CutOver(plan, journal, run_id)
+    cut = CutOver(plan, journal, run_id, told)
     try:
         cut.carry_out()
     except Exception as error:
@@ -135,7 +142,8 @@ def _run(plan: Plan, journal: Journal, run_id: str) -> Answer:
         journal.note(run_id, "failed", problems=[each.as_dict() for each in problems])
         outcome, said, more = _bring_back(cut)
         problems = [each.as_dict() for each in dict.fromkeys((*problems, *more))]
-        answer = {**_answer(cut), "reverted": said, "broken": bool(more), "problems": problems, "failed": True}
+        failed = {"problems": problems, "failed": True}
+        answer = {**_answer(cut), "reverted": said, "broken": bool(more), "untouched": cut.untouched, **failed}
     else:
         outcome, answer = "done", _answer(cut)
     journal.note(run_id, "end", outcome=outcome, store=cut.outcome.store, answer=answer)
@@ -162,7 +170,7 @@ def _foretell(plan: Plan) -> Answer:
     companies: Answer = {}
     with cut.database(needed=False) as database:
         for company in plan.companies if database is not None and plan.copies else []:
-            if not cut.is_there(plan.settings, database, company):
+            if not is_there(plan.to, plan.settings, database, company):
                 direction = (ToDatabase if plan.to == DATABASE else ToFiles)(plan.settings, database)
                 companies[company] = describe(direction.run(company), plan.settings)
     edit = cut.write_flag(dry_run=True)
@@ -187,6 +195,7 @@ def _answer(cut: CutOver) -> Answer:
         "saved": outcome.saved,
         "warnings": outcome.warnings,
         "store": outcome.store,
+        "told": cut.told,
         "commit": cut.plan.release.commit if cut.plan.release is not None else None,
     }
 
@@ -243,6 +252,7 @@ def _facts(plan: Plan) -> dict[str, Any]:
         "source": plan.source,
         "companies": plan.companies,
         "host": plan.settings.host,
+        "processes": plan.processes.names,
         "release": {name: _plain(value) for name, value in vars(release).items()} if release else None,
     }
 

@@ -15,13 +15,12 @@ from ..baileys_auth import read_back
 from ..baileys_auth.authority import DATABASE, FILES
 from ..baileys_auth.catalogue import Catalogue
 from ..baileys_auth.database import Database, connect
-from ..baileys_auth.manifest import ManifestStore
-from ..baileys_auth.to_files import check_loss
+from ..baileys_auth.to_files import ToFiles
 from ..node_host import dotenv, postgrest
 from ..node_host.problems import HostError, Problem
 from . import rehearsal
 from .release import Release
-from .run import FROM_DATABASE, Plan, check_logins
+from .run import BEST, FROM_DATABASE, Plan, check_logins, is_there
 
 _NOT_READ_BACK = (
     "Whether the app can read the copied login is only seen after its restart: no cutover_rehearsal_command is set, and"
@@ -42,21 +41,23 @@ _SLOW = 1.0  # seconds for one statement
 def ask_database(plan: Plan) -> None:
     """Before the app is stopped: whether the database that is needed answers, fast enough, and with the app's logins.
 
-    Raises HostError. The way back is not refused for slowness: it may be the way out of it.
+    Raises HostError. No way back is refused for slowness: it may be the way out of it.
     """
     if plan.to == FILES and plan.source != FROM_DATABASE:
         return
     with connect(plan.conninfo or "") as connection:
-        begun = time.monotonic()
-        connection.execute("SELECT 1")
-        seconds = time.monotonic() - begun
+        with connection.transaction():
+            begun = time.monotonic()
+            connection.execute("SELECT 1")
+            seconds = time.monotonic() - begun
         if plan.settings.flag_store == DATABASE:
             database = Database(connection, plan.schema)
             check_logins(database, plan.companies, _STILL_IN_MEMORY)
+            rehearsed = ToFiles(replace(plan.settings, check_mode=True), database)
             for company in plan.companies if plan.to == FILES else []:
-                base = ManifestStore(plan.settings.state_dir).load(company)
-                check_loss(plan.settings, company, base.entries if base else (), database.digests(company))
-    if seconds > _SLOW and plan.to == DATABASE:
+                if not is_there(FILES, plan.settings, database, company):
+                    rehearsed.run(company)  # what it would refuse is said while the app runs
+    if seconds > _SLOW and plan.to == DATABASE and plan.source != BEST:
         raise HostError(
             Problem(
                 "database_slow",
@@ -76,6 +77,7 @@ def rehearse(params: dict[str, Any], plan: Plan) -> tuple[Plan, dict[str, Any]]:
         kept = Release.kept(Path(params["app_dir"]), Path(params["release_aside"])) if params["app_dir"] else None
         if kept is not None and not kept.files_mode and plan.release is None:
             raise HostError(_lost_files_mode(kept))
+    if plan.to == FILES or plan.source == BEST:  # the latter is what has run a moment ago
         return plan, {"rehearsed": None, "read_back": None, "warnings": []}
     command = _command(params, plan)
     if command is None:

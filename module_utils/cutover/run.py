@@ -107,7 +107,7 @@ class Outcome:
 class CutOver:
     """One run."""
 
-    def __init__(self, plan: Plan, journal: Journal, run_id: str) -> None:
+    def __init__(self, plan: Plan, journal: Journal, run_id: str, told: bool = True) -> None:
         self.plan, self.journal, self.run_id = plan, journal, run_id
         self.store_before = plan.settings.flag_store
         self.outcome = Outcome(store=self.store_before)
@@ -118,6 +118,10 @@ class CutOver:
         self._identities: dict[str, str] = dict.fromkeys(plan.companies, "")
         self._known = dict(self._identities)  # on the store of before
         self._aside: dict[str, Path] = {}  # the folders in whose place a backup was put, by company
+        self.untouched = True  # the app, until the stop
+        # By the app, on which store its logins are, before; on the way back it is not asked for more.
+        self.told = told
+        self._back = plan.source == BEST
 
     def steps(self) -> list[tuple[str, Callable[[], None]]]:
         """In the safe order: nothing runs while the last copy is made, and the flag follows the verified copy."""
@@ -149,12 +153,15 @@ class CutOver:
             self._undo_release()
             self._undo_restore()
             self._identities = self._known
-            self._start_again(self.store_before)
+            started = self._start_again(self.store_before)
+            self._back = True
             self._answers(self.store_before)
             self._settle_on(self.store_before)
-            return f"the app was started again on the {self.store_before}, as before; the flag was not switched"
+            how = "was started again" if started else "runs"
+            return f"the app {how} on the {self.store_before}, as before; the flag was not switched"
         back = CutOver(self.plan.opposite(), self.journal, self.run_id)
         back._identities = dict(self._known)
+        back.told, back._back = self.told, True
         for name, do in back.steps():
             self.journal.note(self.run_id, "doing", step=name, to=back.plan.to)
             (self._undo_release if name == "release" else do)()
@@ -192,9 +199,12 @@ class CutOver:
     def start_as_is(self) -> str:
         """The last resort: up on the store that the flag names, which is whole at every step of either way."""
         self.outcome.store = self.plan.to if self._switched() else other(self.plan.to)
-        self._start_again(self.outcome.store)
+        started = self._start_again(self.outcome.store)
+        self.untouched &= not started
+        self._back = True
         self._answers(self.outcome.store)
-        return f"the app was started on the {self.outcome.store}, as the flag says; its login is whole there"
+        how = "was started" if started else "runs"
+        return f"the app {how} on the {self.outcome.store}, as the flag says; its login is whole there"
 
     def _undo_release(self) -> None:
         """The commit of before, with the app stopped, when the new one was begun."""
@@ -217,7 +227,11 @@ class CutOver:
         self._known = {**self._known, **self._identities_before()}
         self._identities = {company: had or self._known[company] for company, had in self._identities.items()}
         self._mark_logs()  # one that cannot be read is found before the stop
+        if not self._back:
+            said = health.ask(self.plan.health_url or "") or {}
+            self.told = not self._owners.online or any("store" in facts for facts in said.values())
         self._frozen_at = time.monotonic()
+        self.untouched = False
         self._owners.stop()
         # What they printed while they ended is none of the store's that they are started on.
         self._mark_logs()
@@ -292,7 +306,7 @@ class CutOver:
                 self.database(needed=copies or self.plan.to == DATABASE) as database,
             ):
                 for company in self.plan.companies:
-                    if not (copies and self.is_there(settings, database, company)):
+                    if not (copies and is_there(self.plan.to, settings, database, company)):
                         self._keep(company, self._move(settings, database, company, copies=copies))
         except Exception as error:
             # Files do without the database, unless it is what they come from.
@@ -327,15 +341,6 @@ class CutOver:
         self.outcome.results[company] = result
         self._identities[company] = result.identity or self._identities.get(company, "")
 
-    def is_there(self, settings: Settings, database: Database | None, company: str) -> bool:
-        """Whether the login has been moved already: by a run that was killed after it had switched the flag."""
-        if database is None:
-            return False
-        with database.transaction(snapshot=True):
-            state, row_exists = StateFile(settings.state_dir), database.has_login(company)
-            found = current_authority(settings, database, state, company, row_exists=row_exists)
-        return found.store == self.plan.to
-
     def _restore(self) -> None:
         settings = self.plan.settings
         for company in self.plan.companies:
@@ -363,21 +368,27 @@ class CutOver:
     def _start(self) -> None:
         self._owners.start()
 
-    def _start_again(self, store: str) -> None:
-        """Those that do not run, where the app finds its login; what the stop has torn of the files is mended first."""
+    def _start_again(self, store: str) -> bool:
+        """Those that do not run, where the app finds its login; what the stop has torn of the files is mended first.
+
+        Whether there were any: they may never have been stopped, or somebody else has brought them up.
+        """
         if self._all_run():
-            return  # brought up by somebody else, or never stopped: they have their login
+            return False
         if store == FILES:
             self._mend_before_start()
         else:
             self._check_rows_before_start()
         wanted = replace(self.plan.processes, state="started", window_seconds=0, drop_stored=[self.plan.flag])
-        pm2_states.carry_out(wanted)
+        done = pm2_states.carry_out(wanted)
+        self.untouched &= not any(each["action"] == "recreate" for each in done["actions"])
+        return True
 
     def _all_run(self) -> bool:
         seen = pm2_states.look(self.plan.processes)
         well = [each["status"] == "online" and not each["stored_flag"] for each in seen["processes"]]
-        return bool(well) and all(well) and not seen["missing"]
+        needed = set(seen["missing"]) - (set(self.plan.processes.optional) - set(seen["pending"]))
+        return bool(well) and all(well) and not needed
 
     def _mend_before_start(self) -> None:
         """Raises where creds.json is torn and stays so. Whatever else is wrong with the files, the app was up on it."""
@@ -426,7 +437,7 @@ class CutOver:
         self._at_rest.nobody_else([each["pid"] for each in self.outcome.processes if each["pid"]])
 
     def _answers(self, store: str) -> None:
-        if self.plan.health_url:
+        if self.plan.health_url and (self.told or not self._back):
             health.wait(self.plan.health_url, store, self._identities, self.plan.health_timeout)
 
     def _flag_is_seen(self) -> None:
@@ -447,7 +458,7 @@ class CutOver:
         """A flag in pm2's saved list would come back with a reboot, and beat .env. One without is only closed."""
         host = self.plan.processes.pm2()
         saved = host.saved(self.plan.flag)
-        flagged = any(kept["stored_flag"] for kept in saved["processes"].values())
+        flagged = any(saved["processes"].get(name, {}).get("stored_flag") for name in self.plan.processes.names)
         if flagged:
             self.outcome.saved = pm2.unsaved(host.processes(), saved)
             host.save()
@@ -477,6 +488,16 @@ class CutOver:
 
     def database(self, *, needed: bool) -> _Connection:
         return _Connection(self.plan.conninfo, self.plan.schema, needed)
+
+
+def is_there(store: str, settings: Settings, database: Database | None, company: str) -> bool:
+    """Whether the login has been moved there already: by a run that was killed after it had switched the flag."""
+    if database is None:
+        return False
+    with database.transaction(snapshot=True):
+        state, row_exists = StateFile(settings.state_dir), database.has_login(company)
+        found = current_authority(settings, database, state, company, row_exists=row_exists)
+    return found.store == store
 
 
 def check_logins(database: Database | None, companies: list[str], remedy: str) -> None:

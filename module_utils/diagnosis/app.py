@@ -42,14 +42,16 @@ def flag_in_pm2(facts: Facts) -> Said:
         where = f"pm2 process {each['name']}"
         if each["stored_flag"]:
             what = f"pm2 keeps {facts.flag}={each['stored_flag_value']} for it, which beats .env at each start"
-            remedy = "ansible-playbook deploy.yml, or rollback.yml, which starts it anew without; restart never does"
+            remedy = "ansible-playbook deploy.yml (or rollback.yml) starts it anew without, or says what comes first"
             found.append(Problem("pm2_flag_stored", where, what, remedy))
         elif each["process_flag_value"] is not None and each["process_flag_value"] != (facts.flag_value or "false"):
             what = f"it was started with {facts.flag}={each['process_flag_value']} in its environment; .env says"
             what += f" {facts.flag_value or 'nothing'}"
-            found.append(
-                Problem("flag_overridden", where, what, f"Restart it from a clean shell: pm2 restart {each['name']}")
+            remedy = (
+                "Do not restart it: started on another store, it would leave there what it has written. Make .env say"
             )
+            remedy += f" {facts.flag}={each['process_flag_value']}, then ansible-playbook deploy.yml, or rollback.yml"
+            found.append(Problem("flag_overridden", where, what, remedy))
     return found or "no process has the flag from elsewhere than .env"
 
 
@@ -70,6 +72,10 @@ def up(facts: Facts) -> Said:
             what = f"it crash-loops: pm2 started it anew while it was watched for {facts.watched_seconds:.0f} s"
             what += f" ({now['restart_time']} restarts in all)"
             found.append(Problem("process_crash_loop", where, what, f"Its error log says why: {why}"))
+        elif each["name"] in facts.pm2.get("resting", []):
+            what = "it is stopped, and optional: every run leaves it so"
+            remedy = f"pm2 delete {each['name']} if it is retired; pm2 start {each['name']} if the app needs it"
+            found.append(Note("process_resting", where, what, remedy))
         elif now["status"] != "online":
             start = "the error log says why" if now["status"] == "errored" else f"pm2 start {each['name']}"
             found.append(Problem("process_down", where, f"its status is {now['status']}", f"{start}. {why}"))
@@ -194,10 +200,7 @@ def reads(facts: Facts) -> Said:
     for company, seen in facts.info.items():
         changed = (seen.get("since_transfer") or {}).get("files", 0)
         if changed and seen["files"]["present"]:
-            what = (
-                f"{changed} of its old file(s) changed after the login moved to the database: something still writes,"
-            )
-            what += " or deletes, there"
+            what = f"{changed} of its old file(s) changed after the login moved to the database: something writes there"
             remedy = "The checks owners and cron name who. If it is the app itself: pm2 restart it, and look again"
             found.append(Problem("old_store_written", f"company {company}", what, remedy))
     for schema, rows in facts.database.twins.items():

@@ -17,6 +17,7 @@ _AS_STRINGS = (
     f" WHERE key_type = '{LID_MAPPING}' AND jsonb_typeof(value) = 'number'"
 )
 _NOT_ASKED = "the database could not be asked"
+NOT_READ = "the tables are not as they should be, so their rows were not read: see the check tables"
 
 
 def database(facts: Facts) -> Said:
@@ -39,9 +40,12 @@ def tables(facts: Facts) -> Said:
     found = list(facts.database.problems)
     if facts.database.missing:
         what = f"{', '.join(facts.database.missing)} not there: the app would say that the table does not exist"
-        missing = Problem(
-            "tables_missing", "the database", what, "Apply the SQL: ansible-playbook deploy.yml --tags schema"
-        )
+        remedy = "Apply the SQL: ansible-playbook deploy.yml --tags schema"
+        if facts.store == "database" and {AUTH, KEYS} & set(facts.database.missing):
+            # With the flag on no deploy begins without the login.
+            remedy = "Back to the files first: ansible-playbook rollback.yml -e rollback_source=files"
+            remedy += " -e auth_state_conflict=files; then ansible-playbook deploy.yml, which makes them"
+        missing = Problem("tables_missing", "the database", what, remedy)
         # Before the first deploy they are not missed.
         found.append(missing if facts.store == "database" else note(missing))
     return found or "tables and functions are there, as the app reads them"
@@ -79,8 +83,8 @@ def indexes(facts: Facts) -> Said:
 
 
 def rows(facts: Facts) -> Said:
-    if facts.database.refused:
-        return Unknown(_NOT_ASKED)
+    if facts.database.refused or facts.database.problems:
+        return Unknown(_NOT_ASKED if facts.database.refused else NOT_READ)
     if facts.store == "files":
         return "the flag names the files"
     found = [each for each in facts.info_problems if each.code == "flag_without_login"]
@@ -105,8 +109,8 @@ def _counts(facts: Facts, company: str) -> str:
 
 
 def key_types(facts: Facts) -> Said:
-    if facts.database.refused:
-        return Unknown(_NOT_ASKED)
+    if facts.database.refused or facts.database.problems:
+        return Unknown(_NOT_ASKED if facts.database.refused else NOT_READ)
     found: list[Problem] = []
     repair = "ansible-playbook repair.yml --check, which says what it would do; then without --check"
     for company, types in facts.database.rows.items():
@@ -138,8 +142,8 @@ def key_types(facts: Facts) -> Said:
 
 
 def ttl(facts: Facts) -> Said:
-    if facts.database.refused:
-        return Unknown(_NOT_ASKED)
+    if facts.database.refused or facts.database.problems:
+        return Unknown(_NOT_ASKED if facts.database.refused else NOT_READ)
     found: list[Problem] = []
     for company, types in facts.database.rows.items():
         expiring = {name: seen["expiring"] for name, seen in types.items() if seen["expiring"] and name != LID_MAPPING}

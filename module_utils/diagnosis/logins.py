@@ -5,7 +5,8 @@ from __future__ import annotations
 from ..baileys_auth.schema import AUTH, KEYS
 from ..node_host import dotenv
 from ..node_host.problems import Problem
-from .check import Note, Said
+from .check import Note, Said, Unknown
+from .database import NOT_READ
 from .facts import Facts
 
 _AUTHORITY = {"owned_elsewhere", "flag_against_record", "flag_without_login", "state_file"}
@@ -33,6 +34,8 @@ def companies(facts: Facts) -> Said:
 
 def accounts(facts: Facts) -> Said:
     found = [each for each in facts.info_problems if each.code == "login_twice"]
+    if facts.database.problems and not found:
+        return Unknown(NOT_READ)
     spelled = [company for company in facts.database.accounts if company.startswith("company_")]
     for company in spelled:
         what = f"the database has a login under this spelling; the app asks for {company.removeprefix('company_')}"

@@ -69,6 +69,8 @@ def look(wanted: Wanted) -> Facts:
     )
     begun = time.monotonic()
     facts.pm2 = pm2_states.look(wanted.processes)
+    started = Journal(wanted.settings.state_dir).owners()
+    facts.pm2["resting"] = [name for name in facts.pm2["resting"] if name not in started]
     facts.pending = wanted.processes.pm2().pending()
     rest = _environment(wanted, facts)
     _host(wanted, facts)

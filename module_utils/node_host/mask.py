@@ -24,7 +24,8 @@ _RULES = re.compile(
   | (?P<buffer><Buffer(?:\ [0-9a-f]{2})+[^<>]*>)                           # how Node prints bytes
   | (?P<array>\[\s*(?:[0-9]{1,3}\s*,\s*){15,}[0-9]{1,3}\s*\])                # bytes as a JSON array
   | (?P<keep>
-        (?<![0-9A-Za-z])[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}(?![0-9A-Za-z])       # UUID
+        (?<![0-9A-Za-z])company[_ ][0-9]{1,9}(?![0-9])                                 # shorter than a phone's
+      | (?<![0-9A-Za-z])[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}(?![0-9A-Za-z])       # UUID
       | (?<![0-9A-Za-z])(?=[0-9]*[a-f])(?:[0-9a-f]{64}|[0-9a-f]{40})(?![0-9A-Za-z])      # SHA-256, commit
       | (?<![0-9A-Za-z])(?![a-f]{0,2}[0-9]{10})[0-9a-f]{12}(?![0-9A-Za-z])                 # their first 12 digits
       | (?<![0-9])(?:19|20)[0-9]{2}-[01][0-9]-[0-3][0-9]
@@ -84,7 +85,8 @@ def _replace(match: re.Match[str]) -> str:
 def mask(text: str, secrets: Iterable[str] = ()) -> str:
     """Mask phone numbers (in JIDs and file names too), connection URLs, tokens, and what looks like key bytes.
 
-    Company ids (up to 6 digits), ports, ISO dates and times, SHA-256 digests, commits and UUIDs stay.
+    Company ids (up to 6 digits; up to 9 behind their word), ports, ISO dates and times, SHA-256 digests, commits and
+    UUIDs stay.
     ``secrets`` are values known to the caller; they are replaced first, wherever they occur.
     Masking what is masked already changes nothing.
     """

@@ -149,6 +149,14 @@ def inspect(processes: Sequence[Process], names: Iterable[str], optional: Iterab
     return problems
 
 
+def resting(processes: Sequence[Process], optional: Iterable[str]) -> list[str]:
+    """The optional ones that are stopped beside another that runs: on purpose, so that it does not run twice. Pure."""
+    if not any(process.status == _ONLINE for process in processes):
+        return []
+    names = {process.name for process in processes if process.status == "stopped"}
+    return sorted(names & set(optional) - {process.name for process in processes if process.status != "stopped"})
+
+
 def notes(processes: Sequence[Process], names: Iterable[str], saved: dict[str, Any]) -> list[Problem]:
     """What an operator should know of these processes though it stops nothing. ``saved``: as ``Pm2.saved``. Pure."""
     found, wanted = [], set(names)

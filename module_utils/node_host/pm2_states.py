@@ -53,15 +53,20 @@ def look(wanted: Wanted) -> dict[str, Any]:
         daemon, processes = host.daemon(), host.processes(wanted.flag, wanted.drop_stored)
     except pm2.Pm2Error as error:
         return _result(wanted, [], begin, problems=error.as_dicts(), observations=[])
-    saved = host.saved(wanted.flag)
+    saved, named = host.saved(wanted.flag), [process for process in processes if process.name in wanted.names]
+    # These wait for a run that ends what another began.
+    pending = sorted(set(host.pending()) & set(wanted.names) - {process.name for process in named})
+    may_miss = [*wanted.optional, *pending]
     return _result(
         wanted,
         processes,
         begin,
-        problems=[problem.as_dict() for problem in pm2.inspect(processes, wanted.names, wanted.optional)],
+        problems=[problem.as_dict() for problem in pm2.inspect(processes, wanted.names, may_miss)],
         observations=[note.as_dict() for note in pm2.notes(processes, wanted.names, saved)],
         unsaved=pm2.unsaved(processes, saved),
         daemon=asdict(daemon),
+        pending=pending,
+        resting=pm2.resting(named, wanted.optional),
     )
 
 
@@ -71,7 +76,7 @@ def carry_out(wanted: Wanted, check_mode: bool = False) -> dict[str, Any]:
     before = _known(wanted, host)
     pending = host.pending()
     steps = pm2.plan(before, wanted.names, wanted.state, wanted.names if wanted.ecosystem else pending)
-    _refuse(wanted, steps, before)
+    _refuse(wanted, steps, before, pending)
     changes = any(step.changes for step in steps)
     up: list[pm2.Up] = []
     if not check_mode:
@@ -104,13 +109,20 @@ class Owners:
         """Looks. Raises Pm2Error when one is not there."""
         self._wanted, self._host = wanted, wanted.pm2()
         self._before = _known(wanted, self._host)
-        _refuse(wanted, pm2.plan(self._before, wanted.names, "stopped"), self._before)
+        _refuse(wanted, pm2.plan(self._before, wanted.names, "stopped"), self._before, self._host.pending())
 
     @property
     def scripts(self) -> list[str]:
         """What they run."""
         named = [process for process in self._before if process.name in self._wanted.names]
         return [script for process in named if (script := process.public(time.time())["script"])]
+
+    @property
+    def online(self) -> bool:
+        """Whether all of them run, but for those that need not be there."""
+        named = [each for each in self._before if each.name in self._wanted.names]
+        needed = set(self._wanted.names) - (set(self._wanted.optional) - set(self._host.pending()))
+        return needed <= {each.name for each in named} and all(each.status == "online" for each in named)
 
     def stop(self) -> None:
         """Stop them, and wait until they are gone."""
@@ -136,9 +148,9 @@ def _known(wanted: Wanted, host: pm2.Pm2) -> list[Process]:
         raise
 
 
-def _refuse(wanted: Wanted, steps: Sequence[pm2.Step], before: Sequence[Process]) -> None:
-    """Whatever is wrong is found before anything is stopped."""
-    missing = [step.name for step in steps if step.action == "missing"]
+def _refuse(wanted: Wanted, steps: Sequence[pm2.Step], before: Sequence[Process], pending: Sequence[str]) -> None:
+    """Whatever is wrong is found before anything is stopped. What is yet to be started anew is not missing."""
+    missing = [step.name for step in steps if step.action == "missing" and step.name not in pending]
     problems = [] if wanted.state == "absent" else pm2.inspect(before, missing, wanted.optional)
     if wanted.ecosystem and not os.access(wanted.ecosystem, os.R_OK):
         problems.append(
@@ -237,6 +249,8 @@ def _result(wanted: Wanted, processes: Sequence[Process], begin: float, **more: 
         "processes": [{**process.public(now), "process_flag_value": _in_process(process, wanted)} for process in named],
         "missing": [name for name in wanted.names if name not in known],
         "actions": [],
+        "pending": [],
+        "resting": [],
         "problems": [],
         "unsaved": [],
         "saved": False,

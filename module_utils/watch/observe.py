@@ -60,7 +60,7 @@ def observe(wanted: Wanted) -> tuple[Seen, str]:
     text, journal = read_ledger(wanted.settings.state_dir), Journal(wanted.settings.state_dir)
     cut_over = last_cut_over(journal)
     problems: list[Problem] = []
-    processes = _processes(wanted, cut_over, problems)
+    processes = _processes(wanted, cut_over, journal.owners(), problems)
     # Where all of it runs the other rules judge it: a run that was cut off behind the start may never get its end.
     up = bool(processes) and all(each["status"] == "online" for each in processes)
     left_undone = None if up else problem_of(journal, wanted.settings.flag_store, processes)
@@ -129,7 +129,9 @@ def last_pass(ledger: str) -> Before | None:
     return None
 
 
-def _processes(wanted: Wanted, cut_over: dict[str, Any], problems: list[Problem]) -> list[dict[str, Any]]:
+def _processes(
+    wanted: Wanted, cut_over: dict[str, Any], owners: set[str], problems: list[Problem]
+) -> list[dict[str, Any]]:
     found = pm2_states.look(wanted.processes)
     problems += [Problem(**problem) for problem in found["problems"]]
     return [
@@ -148,6 +150,8 @@ def _processes(wanted: Wanted, cut_over: dict[str, Any], problems: list[Problem]
             ],
         }
         for each in found["processes"]
+        # One that no run has started does so on purpose.
+        if each["name"] not in found["resting"] or each["name"] in owners
     ]
 
 

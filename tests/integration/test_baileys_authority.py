@@ -443,9 +443,10 @@ def test_a_lost_or_damaged_manifest(bot_host: BotHost, database: TestDatabase) -
     assert codes(bot_host.state()) == ["conflict"]
 
 
-def test_a_damaged_state_file(bot_host: BotHost, database: TestDatabase) -> None:
+@pytest.mark.parametrize("text", ["{", '{"companies": {"962302": {"store": "files"}}}', '{"companies": []}'])
+def test_a_damaged_state_file(bot_host: BotHost, database: TestDatabase, text: str) -> None:
     good(bot_host.state())
-    (bot_host.state_dir / "state.json").write_text("{")
+    (bot_host.state_dir / "state.json").write_text(text)
     with bot_host.unchanged(database):
         assert codes(bot_host.state()) == ["state_file"]
 

@@ -98,7 +98,34 @@ def test_what_was_written_since_the_transfer(bot_host: BotHost, database: TestDa
     bot_host.write("pre-key-3", {})
     (bot_host.folder / "pre-key-2.json").unlink()
     bot_host.write("pre-key-99999", {})
-    assert facts(bot_host)["since_transfer"] == {"files": 3, "rows": 2}
+    # One that is gone was taken by a cleanup.
+    assert facts(bot_host)["since_transfer"] == {"files": 2, "rows": 2}
+    # Without the database nobody knows of any.
+    assert found(bot_host, conninfo=None)["companies"][COMPANY]["since_transfer"] == {"files": 2, "rows": 0}
+
+
+def test_files_that_a_way_back_in_vain_has_left_were_written_by_nobody(
+    bot_host: BotHost, database: TestDatabase
+) -> None:
+    """The database was given up for them, and was gone back to: it may hold other values than they."""
+    bot_host.migrate()
+    database.run("UPDATE whatsapp_keys SET value = '{}' WHERE key_type = 'pre-key'")
+    good(bot_host.state("files", authority="abandon", accept_key_loss=True))
+    good(bot_host.state("database", authority="settle"))
+    assert facts(bot_host)["since_transfer"] == {"files": 0, "rows": 0}
+    bot_host.write("pre-key-3", {"written": 1})
+    assert facts(bot_host)["since_transfer"] == {"files": 1, "rows": 0}
+
+
+def test_rows_that_the_app_spelt_in_its_own_way_were_not_written_since(
+    bot_host: BotHost, database: TestDatabase
+) -> None:
+    bot_host.migrate()
+    database.run("UPDATE whatsapp_keys SET value = '{\"a\": 1.50}' WHERE key_type = 'pre-key' AND key_id = '3'")
+    bot_host.go_back()
+    assert facts(bot_host)["since_transfer"] == {"files": 0, "rows": 0}
+    database.run("UPDATE whatsapp_keys SET value = '{\"a\": 2}' WHERE key_type = 'pre-key' AND key_id = '3'")
+    assert facts(bot_host)["since_transfer"] == {"files": 0, "rows": 1}
 
 
 def test_login_made_anew_for_an_excluded_company(bot_host: BotHost, database: TestDatabase) -> None:

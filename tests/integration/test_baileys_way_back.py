@@ -156,6 +156,19 @@ def test_into_an_empty_place(moved: BotHost, database: TestDatabase) -> None:
     assert moved.folder.stat().st_mode & 0o777 == 0o700
 
 
+def test_files_that_are_gone_are_no_conflict(moved: BotHost, database: TestDatabase) -> None:
+    """As after a cleanup, which takes the lid-mappings of the files alone; or after one by hand."""
+    kept = {key_id for (key_id,) in database.run("SELECT key_id FROM whatsapp_keys WHERE key_type = 'lid-mapping'")}
+    assert kept
+    before = moved.values()
+    for path in (*moved.folder.glob("lid-mapping-*.json"), moved.folder / "pre-key-1.json"):
+        path.unlink()
+    answer = moved.go_back()
+    assert answer["companies"][COMPANY]["archived"] is None
+    gone = {name for name in before if name.startswith("lid-mapping-")} - {f"lid-mapping-{key}.json" for key in kept}
+    assert moved.values() == {name: value for name, value in before.items() if name not in gone}
+
+
 def test_old_files_in_any_shape_do_not_stop_the_way_back(
     moved: BotHost, database: TestDatabase, tmp_path: Path
 ) -> None:

@@ -193,6 +193,16 @@ def test_files_of_a_login_that_was_paired_again_since_are_not_gone_back_to(
     good(moved.state("files", authority="abandon", accept_key_loss=True, conflict="files"))
 
 
+def test_one_that_was_paired_again_is_known_in_the_apps_own_spelling(moved: BotHost, database: TestDatabase) -> None:
+    """Its Buffers as arrays."""
+    paired_again(database)
+    path = "{signedIdentityKey,public,data}"
+    database.run(f"UPDATE whatsapp_auth SET creds = jsonb_set(creds, '{path}', to_jsonb(ARRAY{list(range(32))}))")
+    with pytest.raises(HostError) as error:
+        step(cut_over(moved, "files", AS_THEY_ARE, accept_key_loss=True))
+    assert [problem.code for problem in error.value.problems] == ["identity_changed"]
+
+
 @pytest.mark.parametrize("what", ["no account", "no identity"])
 def test_login_that_is_none_keeps_nobody_from_the_files(moved: BotHost, database: TestDatabase, what: str) -> None:
     if what == "no account":
@@ -246,6 +256,21 @@ def test_no_move_is_under_way_any_more_once_it_was_taken_back(bot_host: BotHost,
     assert database.run("SELECT store, moving_to FROM whatsapp_auth_authority") == [("files", "database")]
     cut._settle_on("files")
     assert database.run("SELECT store, moving_to FROM whatsapp_auth_authority") == [("files", None)]
+
+
+def test_backup_that_was_put_in_place_by_a_killed_run_is_no_conflict(moved: BotHost, database: TestDatabase) -> None:
+    """It was killed before it gave the database up: the flag still names that, and the plain way back is open."""
+    moved.flag("files")
+    moved.write("pre-key-1", {"in": "the backup"})
+    good(moved.backup())
+    moved.write("pre-key-1", {"later": 1})
+    moved.flag("database")
+    app_writes(database)
+    cut = cut_over(moved, "files", FROM_BACKUP, accept_key_loss=True)
+    cut._restore()
+    assert moved.values()["pre-key-1.json"] == {"in": "the backup"}
+    moved.go_back()
+    assert session(moved) == {"step": 1}
 
 
 def test_folder_of_before_is_back_where_a_backup_was_put_in_vain(

@@ -13,7 +13,7 @@ import postgrest_server
 import pytest
 from ansible.module_utils.baileys_auth.database import Database, connect
 from ansible.module_utils.baileys_auth.names import Names
-from ansible.module_utils.cutover import rehearsal
+from ansible.module_utils.cutover import prepare, rehearsal
 from ansible.module_utils.cutover.journal import Journal
 from bot_host import COMPANY, Answer, BotHost, codes, good
 from postgresql_server import Server, TestDatabase
@@ -171,7 +171,7 @@ def test_rollback_of_code_without_files_wants_the_release_before(copied: BotHost
     aside.mkdir()
     facts = {**release(copied, tmp_path), "files_mode": False}
     (aside / "release.json").write_text(json.dumps(facts))
-    copied.flag("database")
+    copied.migrate()
     answer = copied.call(
         "auth_state_cutover",
         copied.arguments(
@@ -199,6 +199,36 @@ def test_app_whose_keys_are_gone_is_not_stopped_for_the_way_back(copied: BotHost
     assert codes(answer) == ["rows_gone"]
     chosen = copied.arguments(destination="files", processes=["none"], conflict="database", hold=True)
     assert good(copied.call("auth_state_cutover", chosen))["held"]
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ("UPDATE whatsapp_auth SET creds = jsonb_set(creds, '{registrationId}', '1')", "identity_changed"),
+        ("UPDATE whatsapp_keys SET key_type = 'lid' WHERE key_type = 'lid-mapping'", "rows_foreign"),
+    ],
+)
+def test_app_is_not_stopped_for_a_way_back_that_the_copy_would_refuse(
+    copied: BotHost, database: TestDatabase, change: str, code: str
+) -> None:
+    copied.migrate()
+    database.run(change)
+    arguments = copied.arguments(destination="files", processes=["none"])
+    with copied.unchanged(database):
+        answer = copied.call("auth_state_cutover", arguments)
+        assert codes(answer) == [code], answer
+    assert not Journal(copied.state_dir).path.exists()
+
+
+def test_way_back_to_the_database_is_not_refused_for_what_a_way_there_has_to_show(
+    copied: BotHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is what the bot has run on a moment ago: neither its speed nor the new code says anything of that."""
+    copied.migrate()
+    monkeypatch.setattr(prepare, "_SLOW", 0)
+    fails = ("sh", "-c", "exit 1")
+    assert codes(hold(copied, *fails)) == ["database_slow"]
+    assert good(hold(copied, *fails, source="best"))["held"]
 
 
 def back_without_a_release(host: BotHost, folder: Path) -> Answer:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from ansible.module_utils.baileys_auth.database import Database
@@ -85,11 +86,22 @@ def test_nothing_is_started_on_a_database_that_has_lost_the_login(
 def test_what_runs_already_is_left_alone(pre_copied: BotHost, back: Back, monkeypatch: pytest.MonkeyPatch) -> None:
     """As after a reboot, where pm2 has brought it up; it may be writing what looks torn."""
     tear(pre_copied)
-    state = {"processes": [{"status": "online", "stored_flag": False}], "missing": []}
+    state = {"processes": [{"status": "online", "stored_flag": False}], "missing": [], "pending": []}
     monkeypatch.setattr(run.pm2_states, "look", lambda _wanted: state)
     cut = cut_over(pre_copied, "database", FROM_DATABASE)
     with pre_copied.unchanged():
+        said = back(cut)
+    assert "the app runs on the files" in said
+    # So it is where one that need not be there is not.
+    state["missing"] = ["service"]
+    cut.plan = replace(cut.plan, processes=replace(cut.plan.processes, optional=["service"]))
+    with pre_copied.unchanged():
         back(cut)
+    # But not where a run was killed before it was started anew.
+    state["pending"] = ["service"]
+    with pytest.raises(Pm2Error):
+        back(cut)
+    state["pending"] = []
     # With the flag in pm2's memory it is on another store than .env says.
     state["processes"][0]["stored_flag"] = True
     with pytest.raises(Pm2Error):

@@ -323,6 +323,10 @@ def test_an_interrupted_recreation_is_finished(host: Host, pm2_process: Callable
     assert json.loads(host.pm2("jlist")) == []
     (host.apps / "bot.seen").unlink(missing_ok=True)
 
+    # Until then it is there to be started, and nothing is refused for it.
+    assert pm2_process("bot", state="info")["problems"] == []
+    wanted = Wanted(["bot"], pm2_home=str(host.home), search_path=[str(host.bin)])
+    assert Owners(wanted).scripts == []
     result = pm2_process("bot", state="started")
     assert result["actions"] == [{"name": "bot", "action": "define"}]
     assert (host.seen("bot")["flag"], host.seen("bot")["own"]) == (None, "kept")
@@ -382,7 +386,9 @@ def test_a_cut_over_saves_the_list_only_to_take_the_flag_out_of_it(
     host.pm2("stop", "bystander")
     wanted = Wanted(["bot"], flag=FLAG, pm2_home=str(host.home), search_path=[str(host.bin)])
     settings = SimpleNamespace(flag_store="files")
-    plan: Any = SimpleNamespace(to="database", companies=["1"], settings=settings, processes=wanted, flag=FLAG)
+    plan: Any = SimpleNamespace(
+        to="database", companies=["1"], settings=settings, processes=wanted, flag=FLAG, source=""
+    )
     cut, before = CutOver(plan, Journal(tmp_path), "a1"), dump.read_text()
     dump.chmod(0o644)
     cut._mend_saved_list()

@@ -79,6 +79,17 @@ def test_what_a_cut_over_has_left_undone_is_seen(
     assert lock("info")["left_undone"] is undone
 
 
+def test_whom_the_last_cut_over_has_started_is_seen(lock: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+    assert lock("info")["owners"] == []
+    journal = Journal(tmp_path / "state")
+    # An older version wrote down only who was up in the end.
+    journal.begin("a1", PLAN)
+    journal.write("a1", "end", outcome="done", answer={"processes": [{"name": "service"}, {"name": "worker"}]})
+    assert lock("info")["owners"] == ["service", "worker"]
+    journal.begin("a2", {**PLAN, "processes": ["worker"]})
+    assert lock("info")["owners"] == ["worker"]
+
+
 def test_a_dead_runs_lock_is_taken_over_and_said(lock: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
     dead = lock("taken", holder=holder())["run"]
     journal = Journal(tmp_path / "state")

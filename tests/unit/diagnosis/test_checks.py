@@ -111,6 +111,11 @@ def in_worker(**more: Any) -> Callable[[Facts], None]:
     return lambda facts: worker(facts).update(more)
 
 
+def resting_beside_another(facts: Facts) -> None:
+    facts.pm2 = {**facts.pm2, "resting": ["baileys-service"]}
+    facts.processes[1]["status"] = facts.later["processes"][1]["status"] = "stopped"
+
+
 def a_moment_later(**more: Any) -> Callable[[Facts], None]:
     return lambda facts: facts.later["processes"][0].update(more)
 
@@ -155,6 +160,8 @@ WRONG: list[tuple[Callable[[Facts], Any], set[tuple[str, str]]]] = [
     (a_moment_later(restart_time=3), {("processes", "process_crash_loop")}),
     (a_moment_later(pid=5000), {("processes", "process_crash_loop")}),
     (a_moment_later(status="errored", pid=None), {("processes", "process_down")}),
+    (a_moment_later(status="stopped", pid=None), {("processes", "process_down")}),
+    (resting_beside_another, set()),
     (in_pm2("observations", a_problem("pm2_flag_saved").as_dict()), {("reboot", "pm2_flag_saved")}),
     (in_pm2("observations", a_problem("pm2_dump_readable").as_dict()), {("reboot", "pm2_dump_readable")}),
     (
@@ -188,6 +195,8 @@ WRONG: list[tuple[Callable[[Facts], Any], set[tuple[str, str]]]] = [
     (in_database(latency_ms=1500.0), {("database", "database_slow")}),
     (setting(limits=Limits(latency_ms=0, cleanup_hours=0)), set()),  # never
     (in_database(missing=["whatsapp_keys"]), {("tables", "tables_missing")}),
+    # Then the rows were not read, which says nothing of them.
+    (in_database(problems=[a_problem("rights")], rows={}, accounts={}), {("tables", "rights")}),
     (in_database(problems=[a_problem("column_type")]), {("tables", "column_type")}),
     (in_database(open_to=["whatsapp_auth"]), {("access", "table_open")}),
     (of_index(columns=["value"]), {("indexes", "index_on_value")}),

@@ -162,6 +162,20 @@ def test_two_processes_of_one_name_are_as_bad_as_cluster_mode() -> None:
     assert [p.code for p in pm2.inspect(processes(entry(), entry(pm_id=1)), ["bot"])] == ["pm2_cluster_mode"]
 
 
+@pytest.mark.parametrize(
+    ("statuses", "optional", "resting"),
+    [
+        ({"worker": "online", "service": "stopped"}, ["service"], ["service"]),
+        ({"worker": "online", "service": "stopped"}, [], []),
+        ({"worker": "online", "service": "errored"}, ["service"], []),
+        ({"worker": "stopped", "service": "stopped"}, ["service"], []),
+    ],
+)
+def test_one_that_was_stopped_on_purpose(statuses: dict[str, str], optional: list[str], resting: list[str]) -> None:
+    known = processes(*(entry(name, pm_id=number, status=statuses[name]) for number, name in enumerate(statuses)))
+    assert pm2.resting(known, optional) == resting
+
+
 def test_notes() -> None:
     kept = saved_processes(json.dumps([STORED["pm2_env"]]), FLAG)
     saved = {"path": "/home/bot/.pm2/dump.pm2", "present": True, "mode": "0600", "processes": kept}

@@ -66,6 +66,14 @@ def player(tmp_path: Path) -> Player:
     return Player(tmp_path)
 
 
+def test_each_runbook_begins_with_a_list_of_its_own(player: Player) -> None:
+    """Facts outlive the play: the way back of a fleet is another runbook than the deploy before it."""
+    again = "    - {name: Again, runbook_step: {did: another, first: true}}\n"
+    count = "    - ansible.builtin.assert: {that: ansible_facts.runbook_steps | length == 1}\n"
+    done = player.play(f"{PLAY}- hosts: localhost\n  gather_facts: false\n  tasks:\n{again}{count}")
+    assert done.returncode == 0, done.stdout
+
+
 def test_a_run_ends_with_the_path_of_its_report(player: Player) -> None:
     done = player.play(PLAY)
     assert done.returncode == 0, done.stderr
