@@ -67,6 +67,7 @@ release : Look whether the new commit is a fast-forward
 release : Stop when this host has commits that the remote does not have
 release : See whether the lock file has changed, and whether the commit brings what is this host's own
 release : Stop when the commit tracks a login or a .env
+release : Let git look at the files anew
 release : See whether a file of this host's is in the way of the commit
 release : Stop when one is in the way
 release : Lay out the commit beside the running app

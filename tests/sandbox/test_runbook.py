@@ -183,6 +183,8 @@ def test_deploy_again_past_a_failure_at_rest_with_local_changes_saved(sandbox: S
 
     in_the_way, modules = sandbox.app / "NEWS", (sandbox.app / "node_modules").stat().st_ino
     in_the_way.write_text("old\n")
+    # That git's index is out of date about a file neither hides that nor is a reason to refuse anything.
+    (sandbox.app / ".gitignore").touch()
     processes = sandbox.processes()
     run = sandbox.play("deploy.yml")
     assert (run.rc != 0, sandbox.processes()) == (True, processes)
@@ -191,7 +193,6 @@ def test_deploy_again_past_a_failure_at_rest_with_local_changes_saved(sandbox: S
     exclude = sandbox.app / ".git/info/exclude"
     excluded = exclude.read_text()
     exclude.write_text(f"{excluded}NEWS\n")
-    # That git's index is out of date about a file is no reason to refuse anything.
     (sandbox.app / ".gitignore").touch()
     run = sandbox.play("deploy.yml")
     exclude.write_text(excluded)
@@ -226,9 +227,9 @@ def test_rollback_from_a_backup_after_the_folder_was_removed(sandbox: Sandbox) -
     newest = max((sandbox.backups / f"company_{COMPANY}").glob("backup_*.tar"))
     with tarfile.open(newest) as archive:
         members = {Path(member.name).name: archive.extractfile(member).read() for member in archive if member.isfile()}
-    restored = {path.name: path.read_bytes() for path in sandbox.company.iterdir()}
-    assert {name: data for name, data in members.items() if name.endswith(".json") and name in restored} == restored
-    assert len(restored) > 300
+    del members["manifest.json"]
+    assert {path.name: path.read_bytes() for path in sandbox.company.iterdir()} == members
+    assert len(members) > 300
     assert sandbox.health()["store"] == "files"
     assert sandbox.health()["identity"] == identity
     assert sandbox.git("rev-parse", "HEAD") == commit
