@@ -31,6 +31,12 @@ options:
     type: list
     elements: str
     default: []
+  started:
+    description: With O(state=info), whom the last run has started. An optional one that is stopped and not among them
+      was stopped on purpose; without any, one that is stopped beside another that runs.
+    type: list
+    elements: str
+    default: []
   state:
     description:
       - V(info) only looks; what is wrong comes back as RV(problems), and does not fail.
@@ -206,7 +212,7 @@ pending:
   elements: str
   sample: []
 resting:
-  description: Optional ones that are stopped beside another that runs. Looked for with O(state=info) alone.
+  description: Optional ones that were stopped on purpose, see O(started). Looked for with O(state=info) alone.
   returned: success
   type: list
   elements: str
@@ -256,6 +262,7 @@ def main():
         argument_spec={
             "names": {"type": "list", "elements": "str", "required": True, "aliases": ["name"]},
             "optional": {"type": "list", "elements": "str", "default": []},
+            "started": {"type": "list", "elements": "str", "default": []},
             "state": {
                 "type": "str",
                 "choices": ["info", "started", "restarted", "stopped", "absent"],

@@ -106,7 +106,7 @@ def _end(recovered: dict[str, Any] | None, journal: Journal) -> None:
 
 def _goes_no_further(recovered: dict[str, Any], plan: Plan, journal: Journal, problems: list[Problem]) -> Answer:
     """Whoever goes no further leaves the app up: the run that was killed may have stopped it."""
-    cut = CutOver(plan, journal, recovered["run"])
+    cut = CutOver(plan, journal, recovered["run"], _told(journal))
     answer: Answer = {"changed": True, "recovered": recovered, "broken": False}
     try:
         with _alone(plan.settings.state_dir):
@@ -129,7 +129,7 @@ def _held_again(held: Answer, answer: Answer) -> Answer:
 def _told(journal: Journal) -> bool:
     """Whether the app told of its logins before the last run, of which this one may be the way back."""
     run = journal.last()
-    return run is None or run.end is None or run.end.get("answer", {}).get("told", True)
+    return run is None or all(entry["event"] != "silent" for entry in journal.entries(run.id))
 
 
 def _run(plan: Plan, journal: Journal, run_id: str, told: bool) -> Answer:

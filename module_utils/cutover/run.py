@@ -119,9 +119,9 @@ class CutOver:
         self._known = dict(self._identities)  # on the store of before
         self._aside: dict[str, Path] = {}  # the folders in whose place a backup was put, by company
         self.untouched = True  # the app, until the stop
-        # By the app, on which store its logins are, before; on the way back it is not asked for more.
+        # By the app, on which store its logins are, before. Back to what ran then, it is not asked for more.
         self.told = told
-        self._back = plan.source == BEST
+        self._back = plan.source == BEST or (plan.release is not None and plan.release.back)
 
     def steps(self) -> list[tuple[str, Callable[[], None]]]:
         """In the safe order: nothing runs while the last copy is made, and the flag follows the verified copy."""
@@ -155,7 +155,8 @@ class CutOver:
             self._identities = self._known
             started = self._start_again(self.store_before)
             self._back = True
-            self._answers(self.store_before)
+            if started or not self.untouched:
+                self._answers(self.store_before)
             self._settle_on(self.store_before)
             how = "was started again" if started else "runs"
             return f"the app {how} on the {self.store_before}, as before; the flag was not switched"
@@ -202,7 +203,8 @@ class CutOver:
         started = self._start_again(self.outcome.store)
         self.untouched &= not started
         self._back = True
-        self._answers(self.outcome.store)
+        if not self.untouched:
+            self._answers(self.outcome.store)
         how = "was started" if started else "runs"
         return f"the app {how} on the {self.outcome.store}, as the flag says; its login is whole there"
 
@@ -230,6 +232,8 @@ class CutOver:
         if not self._back:
             said = health.ask(self.plan.health_url or "") or {}
             self.told = not self._owners.online or any("store" in facts for facts in said.values())
+            if not self.told:  # for whoever goes back from this run
+                self.journal.write(self.run_id, "silent")
         self._frozen_at = time.monotonic()
         self.untouched = False
         self._owners.stop()
@@ -237,7 +241,10 @@ class CutOver:
         self._mark_logs()
 
     def _mark_logs(self) -> None:
-        self.outcome.marks = [logs.mark(source) for source in self.plan.log_files]
+        # One that a killed run has deleted, and that is started anew, pm2 does not list.
+        listed = {source["path"] for source in self.plan.log_files}
+        anew = [each for each in self.plan.processes.pm2().pending_logs() if each["path"] not in listed]
+        self.outcome.marks = [logs.mark(source) for source in [*self.plan.log_files, *anew]]
 
     def _identities_before(self) -> dict[str, str]:
         """Of the logins that the app runs on, as far as they can be told: whoever starts it again has to find these."""

@@ -177,9 +177,10 @@ def app(facts: Facts) -> Said:
         where, stored = f"company {company}", _stored(facts, company)
         if said.get("store") not in (None, facts.store):
             what = f"the app runs on the {said['store']}, and the flag in .env says {facts.store}"
-            found.append(
-                Problem("other_store", where, what, "Restart the app; the check flag-in-pm2 says what overrides it")
-            )
+            value = "true" if said["store"] == "database" else "false"
+            remedy = f"Do not restart it. Make .env say {facts.flag}={value}, then ansible-playbook deploy.yml, or"
+            remedy += " rollback.yml; the check flag-in-pm2 says what overrides it"
+            found.append(Problem("other_store", where, what, remedy))
         elif stored.get("identity") and said.get("identity") not in (None, stored["identity"]):
             what = f"the app runs with another identity than the {facts.store} hold: it has made a NEW login"
             remedy = "Do not pair the phone again. Stop it, and go back: ansible-playbook rollback.yml"
@@ -201,7 +202,7 @@ def reads(facts: Facts) -> Said:
         changed = (seen.get("since_transfer") or {}).get("files", 0)
         if changed and seen["files"]["present"]:
             what = f"{changed} of its old file(s) changed after the login moved to the database: something writes there"
-            remedy = "The checks owners and cron name who. If it is the app itself: pm2 restart it, and look again"
+            remedy = "The checks owners and cron name who; the check app, whether it is the app itself"
             found.append(Problem("old_store_written", f"company {company}", what, remedy))
     for schema, rows in facts.database.twins.items():
         if rows:

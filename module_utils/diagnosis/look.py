@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -68,9 +68,8 @@ def look(wanted: Wanted) -> Facts:
         key_types=frozenset(wanted.settings.names.types),
     )
     begun = time.monotonic()
-    facts.pm2 = pm2_states.look(wanted.processes)
-    started = Journal(wanted.settings.state_dir).owners()
-    facts.pm2["resting"] = [name for name in facts.pm2["resting"] if name not in started]
+    owners = sorted(Journal(wanted.settings.state_dir).owners())
+    facts.pm2 = pm2_states.look(replace(wanted.processes, started=owners))
     facts.pending = wanted.processes.pm2().pending()
     rest = _environment(wanted, facts)
     _host(wanted, facts)

@@ -149,12 +149,18 @@ def inspect(processes: Sequence[Process], names: Iterable[str], optional: Iterab
     return problems
 
 
-def resting(processes: Sequence[Process], optional: Iterable[str]) -> list[str]:
-    """The optional ones that are stopped beside another that runs: on purpose, so that it does not run twice. Pure."""
-    if not any(process.status == _ONLINE for process in processes):
+def resting(processes: Sequence[Process], optional: Iterable[str], owners: Iterable[str]) -> list[str]:
+    """The optional ones that were stopped on purpose: started, the app would run twice. Pure.
+
+    `owners`: whom the last run has started, which one that is stopped is not among. Where there was no run, it is
+    stopped beside another that runs.
+    """
+    known = set(owners)
+    if not known and not any(process.status == _ONLINE for process in processes):
         return []
-    names = {process.name for process in processes if process.status == "stopped"}
-    return sorted(names & set(optional) - {process.name for process in processes if process.status != "stopped"})
+    stopped = {process.name for process in processes if process.status == "stopped"}
+    others = {process.name for process in processes if process.status != "stopped"}
+    return sorted(stopped & set(optional) - others - known)
 
 
 def notes(processes: Sequence[Process], names: Iterable[str], saved: dict[str, Any]) -> list[Problem]:
@@ -358,10 +364,23 @@ class Pm2:
 
     def pending(self) -> list[str]:
         """Names whose recreation was interrupted between delete and start."""
+        return [str(entry["name"]) for entry in self._pending()]
+
+    def pending_logs(self) -> list[dict[str, Any]]:
+        """The logs of those: {path, process, stream}."""
+        return [
+            {"path": entry[field], "process": str(entry["name"]), "stream": stream}
+            for entry in self._pending()
+            for field, stream in (("out_file", "out"), ("error_file", "err"))
+            if entry.get(field)
+        ]
+
+    def _pending(self) -> list[dict[str, Any]]:
         found = []
         for path in sorted(Path(self.home).glob("recreate-*.json")):
             with suppress(OSError, ValueError, LookupError, TypeError):
-                found.append(str(json.loads(path.read_text("utf-8"))["apps"][0]["name"]))
+                entry = json.loads(path.read_text("utf-8"))["apps"][0]
+                found.append({**entry, "name": entry["name"]})
         return found
 
     def start_pending(self, name: str) -> None:

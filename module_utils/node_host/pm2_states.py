@@ -20,6 +20,7 @@ class Wanted:
     names: list[str]
     state: str = "info"
     optional: Sequence[str] = ()
+    started: Sequence[str] = ()
     drop_stored: Sequence[str] = ()
     flag: str | None = None
     ecosystem: str | None = None
@@ -66,7 +67,7 @@ def look(wanted: Wanted) -> dict[str, Any]:
         unsaved=pm2.unsaved(processes, saved),
         daemon=asdict(daemon),
         pending=pending,
-        resting=pm2.resting(named, wanted.optional),
+        resting=pm2.resting(named, wanted.optional, wanted.started),
     )
 
 

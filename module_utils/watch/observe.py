@@ -7,7 +7,7 @@ import statistics
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +132,7 @@ def last_pass(ledger: str) -> Before | None:
 def _processes(
     wanted: Wanted, cut_over: dict[str, Any], owners: set[str], problems: list[Problem]
 ) -> list[dict[str, Any]]:
-    found = pm2_states.look(wanted.processes)
+    found = pm2_states.look(replace(wanted.processes, started=sorted(owners)))
     problems += [Problem(**problem) for problem in found["problems"]]
     return [
         {
@@ -150,8 +150,7 @@ def _processes(
             ],
         }
         for each in found["processes"]
-        # One that no run has started does so on purpose.
-        if each["name"] not in found["resting"] or each["name"] in owners
+        if each["name"] not in found["resting"]
     ]
 
 

@@ -327,6 +327,7 @@ def test_an_interrupted_recreation_is_finished(host: Host, pm2_process: Callable
     assert pm2_process("bot", state="info")["problems"] == []
     wanted = Wanted(["bot"], pm2_home=str(host.home), search_path=[str(host.bin)])
     assert Owners(wanted).scripts == []
+    assert {Path(each["path"]).name for each in pm2.pending_logs()} == {"bot-out.log", "bot-error.log"}
     result = pm2_process("bot", state="started")
     assert result["actions"] == [{"name": "bot", "action": "define"}]
     assert (host.seen("bot")["flag"], host.seen("bot")["own"]) == (None, "kept")
@@ -387,7 +388,7 @@ def test_a_cut_over_saves_the_list_only_to_take_the_flag_out_of_it(
     wanted = Wanted(["bot"], flag=FLAG, pm2_home=str(host.home), search_path=[str(host.bin)])
     settings = SimpleNamespace(flag_store="files")
     plan: Any = SimpleNamespace(
-        to="database", companies=["1"], settings=settings, processes=wanted, flag=FLAG, source=""
+        to="database", companies=["1"], settings=settings, processes=wanted, flag=FLAG, source="", release=None
     )
     cut, before = CutOver(plan, Journal(tmp_path), "a1"), dump.read_text()
     dump.chmod(0o644)

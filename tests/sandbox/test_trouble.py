@@ -233,15 +233,19 @@ def another_folder(bot: Bot, name: str) -> Iterator[None]:
 
 
 @contextmanager
-def a_file_of_the_old_ones_gone(bot: Bot) -> Iterator[None]:
-    """As a cleanup of old files does."""
-    path = next(bot.sandbox.company.glob("lid-mapping-*"))
-    aside = bot.sandbox.root / path.name
-    path.rename(aside)
+def a_file_of_the_old_ones_written(bot: Bot) -> Iterator[None]:
+    """As an app does that still reads them. (One that is gone is a cleanup's.)"""
+    path = next(bot.sandbox.company.glob("session-*"))
+    before = path.read_bytes()
+    path.write_text("{}")
+    gone = next(bot.sandbox.company.glob("lid-mapping-*"))
+    aside = bot.sandbox.root / gone.name
+    gone.rename(aside)
     try:
         yield
     finally:
-        aside.rename(path)
+        aside.rename(gone)
+        path.write_bytes(before)
 
 
 @contextmanager
@@ -454,7 +458,7 @@ SEEDS: dict[str, tuple[Seed, set[tuple[str, str]]]] = {
         lambda bot: bot.set(conninfo="postgresql://x:secretword@127.0.0.1:9/x"), {("database", "database_unreachable")},
     ),
     "slow database": (limit(latency_ms=0.001), {("database", "database_slow")}),
-    "old file gone": (a_file_of_the_old_ones_gone, {("store", "old_store_written")}),
+    "old file written": (a_file_of_the_old_ones_written, {("store", "old_store_written")}),
     "backup damaged": (a_damaged_backup, {("backups", "backup_damaged")}),
     "no backup": (no_backup, {("backups", "backup_missing")}),
     "full disk": (limit(free_mb=1 << 30), {("disk", "disk_full")}),

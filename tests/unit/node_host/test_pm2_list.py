@@ -163,17 +163,22 @@ def test_two_processes_of_one_name_are_as_bad_as_cluster_mode() -> None:
 
 
 @pytest.mark.parametrize(
-    ("statuses", "optional", "resting"),
+    ("statuses", "optional", "owners", "resting"),
     [
-        ({"worker": "online", "service": "stopped"}, ["service"], ["service"]),
-        ({"worker": "online", "service": "stopped"}, [], []),
-        ({"worker": "online", "service": "errored"}, ["service"], []),
-        ({"worker": "stopped", "service": "stopped"}, ["service"], []),
+        ({"worker": "online", "service": "stopped"}, ["service"], [], ["service"]),
+        ({"worker": "online", "service": "stopped"}, [], [], []),
+        ({"worker": "online", "service": "errored"}, ["service"], [], []),
+        ({"worker": "stopped", "service": "stopped"}, ["service"], [], []),
+        # The last run has started it, or has not.
+        ({"worker": "online", "service": "stopped"}, ["service"], ["worker", "service"], []),
+        ({"worker": "errored", "service": "stopped"}, ["service"], ["worker"], ["service"]),
     ],
 )
-def test_one_that_was_stopped_on_purpose(statuses: dict[str, str], optional: list[str], resting: list[str]) -> None:
+def test_one_that_was_stopped_on_purpose(
+    statuses: dict[str, str], optional: list[str], owners: list[str], resting: list[str]
+) -> None:
     known = processes(*(entry(name, pm_id=number, status=statuses[name]) for number, name in enumerate(statuses)))
-    assert pm2.resting(known, optional) == resting
+    assert pm2.resting(known, optional, owners) == resting
 
 
 def test_notes() -> None:
