@@ -226,11 +226,6 @@ recovered:
   returned: when there was one
   type: dict
   sample: {"run": "5f0c4d0a6f3c", "to": "database", "doing": "copy", "store": "files"}
-told:
-  description: Whether the app told before on which store its logins are; only then it has to after a way back.
-  returned: when the app was, or was to be, stopped
-  type: bool
-  sample: true
 untouched:
   description: Whether the run failed before it had stopped anything.
   returned: when a step failed

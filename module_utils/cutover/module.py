@@ -195,7 +195,6 @@ def _answer(cut: CutOver) -> Answer:
         "saved": outcome.saved,
         "warnings": outcome.warnings,
         "store": outcome.store,
-        "told": cut.told,
         "commit": cut.plan.release.commit if cut.plan.release is not None else None,
     }
 

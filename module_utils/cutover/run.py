@@ -121,7 +121,7 @@ class CutOver:
         self.untouched = True  # the app, until the stop
         # By the app, on which store its logins are, before. Back to what ran then, it is not asked for more.
         self.told = told
-        self._back = plan.source == BEST or (plan.release is not None and plan.release.back)
+        self._back = plan.source == BEST
 
     def steps(self) -> list[tuple[str, Callable[[], None]]]:
         """In the safe order: nothing runs while the last copy is made, and the flag follows the verified copy."""
@@ -232,8 +232,8 @@ class CutOver:
         if not self._back:
             said = health.ask(self.plan.health_url or "") or {}
             self.told = not self._owners.online or any("store" in facts for facts in said.values())
-            if not self.told:  # for whoever goes back from this run
-                self.journal.write(self.run_id, "silent")
+        if not self.told:  # for whoever goes back from this run
+            self.journal.note(self.run_id, "silent")
         self._frozen_at = time.monotonic()
         self.untouched = False
         self._owners.stop()
@@ -380,19 +380,19 @@ class CutOver:
 
         Whether there were any: they may never have been stopped, or somebody else has brought them up.
         """
-        if self._all_run():
+        seen = pm2_states.look(self.plan.processes)
+        if self._all_run(seen):
             return False
         if store == FILES:
             self._mend_before_start()
         else:
             self._check_rows_before_start()
         wanted = replace(self.plan.processes, state="started", window_seconds=0, drop_stored=[self.plan.flag])
-        done = pm2_states.carry_out(wanted)
-        self.untouched &= not any(each["action"] == "recreate" for each in done["actions"])
+        self.untouched &= not any(each["stored_flag"] for each in seen["processes"])  # these are made anew
+        pm2_states.carry_out(wanted)
         return True
 
-    def _all_run(self) -> bool:
-        seen = pm2_states.look(self.plan.processes)
+    def _all_run(self, seen: dict[str, Any]) -> bool:
         well = [each["status"] == "online" and not each["stored_flag"] for each in seen["processes"]]
         needed = set(seen["missing"]) - (set(self.plan.processes.optional) - set(seen["pending"]))
         return bool(well) and all(well) and not needed

@@ -388,7 +388,7 @@ def test_a_cut_over_saves_the_list_only_to_take_the_flag_out_of_it(
     wanted = Wanted(["bot"], flag=FLAG, pm2_home=str(host.home), search_path=[str(host.bin)])
     settings = SimpleNamespace(flag_store="files")
     plan: Any = SimpleNamespace(
-        to="database", companies=["1"], settings=settings, processes=wanted, flag=FLAG, source="", release=None
+        to="database", companies=["1"], settings=settings, processes=wanted, flag=FLAG, source=""
     )
     cut, before = CutOver(plan, Journal(tmp_path), "a1"), dump.read_text()
     dump.chmod(0o644)

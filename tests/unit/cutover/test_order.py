@@ -33,7 +33,6 @@ def test_what_an_owner_prints_while_it_ends_is_not_blamed_on_the_store_that_foll
     settings = SimpleNamespace(flag_store="files", state_dir=tmp_path, sessions_dir=tmp_path, names=None)
     plan: Any = SimpleNamespace(to="database", companies=[], settings=settings, log_files=[{"path": log}], flag="F")
     plan.processes, plan.source, plan.health_url = Wanted(["bot"]), "", None
-    plan.release = None
     cut = CutOver(plan, Journal(tmp_path), "a1")
     dict(cut.steps())["stop"]()
     assert [mark["offset"] for mark in cut.outcome.marks] == [log.stat().st_size]
@@ -42,7 +41,7 @@ def test_what_an_owner_prints_while_it_ends_is_not_blamed_on_the_store_that_foll
 @pytest.mark.parametrize(("before", "to"), [("files", "database"), ("database", "files")])
 def test_the_copy_is_made_at_rest_and_the_flag_follows_it(tmp_path: Path, before: str, to: str) -> None:
     settings = SimpleNamespace(flag_store=before)
-    plan: Any = SimpleNamespace(to=to, companies=["962302"], settings=settings, source="", release=None)
+    plan: Any = SimpleNamespace(to=to, companies=["962302"], settings=settings, source="")
     steps = CutOver(plan, Journal(tmp_path), "a1").steps()
     assert [name for name, _do in steps] == ["stop", "rest", "copy", "release", "flag", "start", "healthy", "settle"]
     assert [getattr(do, "__name__", "") for _name, do in steps] == [f"_{name}" for name, _do in steps]
