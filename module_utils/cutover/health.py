@@ -47,8 +47,8 @@ def wait(url: str, store: str, identities: Mapping[str, str], timeout: float) ->
             "health",
             url,
             f"after {timeout:g} s the app does not say that its logins are on the {store} (it says: {answer})",
-            "Look at its error log: pm2 logs --nostream --err --lines 100. For a code that has no such endpoint: the same"
-            " again with -e health_url=",
+            "Look at its error log: pm2 logs --nostream --err --lines 100. For a code without such an endpoint:"
+            " the same again with -e health_url=",
         )
     )
 
