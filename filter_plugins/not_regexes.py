@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+
+import ansible.module_utils
 
 DOCUMENTATION = r"""
 name: not_regexes
@@ -34,17 +36,11 @@ _value:
 """
 
 
-def not_regexes(patterns: list[str]) -> list[str]:
-    """Those that do not compile, in their order."""
-    return [pattern for pattern in patterns if not _compiles(pattern)]
+PROJECT = Path(__file__).resolve().parents[1]
+# Ansible takes the project's module_utils along to targets only; this runs here.
+ansible.module_utils.__path__.append(str(PROJECT / "module_utils"))
 
-
-def _compiles(pattern: str) -> bool:
-    try:
-        re.compile(pattern)
-    except re.error:
-        return False
-    return True
+from ansible.module_utils.node_host.regexes import not_regexes  # noqa: E402 - after the path above
 
 
 class FilterModule:

@@ -12,8 +12,8 @@ from typing import Any
 from ..node_host.problems import HostError, Problem
 
 _POLL = 0.05  # seconds
-# The address is the host's own: what the user's environment names as a proxy cannot reach it.
 _NO_ANSWER = (OSError, http.client.HTTPException, ValueError)  # the last: no URL
+# The address is the host's own: what the user's environment names as a proxy cannot reach it.
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 

@@ -160,9 +160,8 @@ class CutOver:
             self._settle_on(self.store_before)
             how = "was started again" if started else "runs"
             return f"the app {how} on the {self.store_before}, as before; the flag was not switched"
-        back = CutOver(self.plan.opposite(), self.journal, self.run_id)
-        back._identities = dict(self._known)
-        back.told, back._back = self.told, True
+        back = CutOver(self.plan.opposite(), self.journal, self.run_id, self.told)
+        back._identities, back._back = dict(self._known), True
         for name, do in back.steps():
             self.journal.note(self.run_id, "doing", step=name, to=back.plan.to)
             (self._undo_release if name == "release" else do)()
@@ -192,9 +191,8 @@ class CutOver:
             with deadline.within(self.plan.copy_timeout, _too_slow), self.database(needed=False) as database:
                 for company in self.plan.companies if "copy" in self._begun and self._moves else []:
                     Handover(settings, database, store).settle(company)
-        except (
-            Exception
-        ) as error:  # the app is up, and a record that could not be written is no reason to touch it again
+        except Exception as error:
+            # The app is up, and a record that could not be written is no reason to touch it again.
             self.outcome.warnings += [str(problem) for problem in problems_of(error)]
 
     def start_as_is(self) -> str:
@@ -394,8 +392,7 @@ class CutOver:
 
     def _all_run(self, seen: dict[str, Any]) -> bool:
         well = [each["status"] == "online" and not each["stored_flag"] for each in seen["processes"]]
-        needed = set(seen["missing"]) - (set(self.plan.processes.optional) - set(seen["pending"]))
-        return bool(well) and all(well) and not needed
+        return bool(well) and all(well) and self.plan.processes.needed(seen["pending"]).isdisjoint(seen["missing"])
 
     def _mend_before_start(self) -> None:
         """Raises where creds.json is torn and stays so. Whatever else is wrong with the files, the app was up on it."""

@@ -82,9 +82,16 @@ def indexes(facts: Facts) -> Said:
     return found or "on the keys and on expires_at, none on a value"
 
 
+def _unread(facts: Facts) -> Unknown | None:
+    """Why nothing is known of the rows; None where they were read."""
+    if facts.database.refused:
+        return Unknown(_NOT_ASKED)
+    return Unknown(NOT_READ) if facts.database.problems else None
+
+
 def rows(facts: Facts) -> Said:
-    if facts.database.refused or facts.database.problems:
-        return Unknown(_NOT_ASKED if facts.database.refused else NOT_READ)
+    if unread := _unread(facts):
+        return unread
     if facts.store == "files":
         return "the flag names the files"
     found = [each for each in facts.info_problems if each.code == "flag_without_login"]
@@ -109,8 +116,8 @@ def _counts(facts: Facts, company: str) -> str:
 
 
 def key_types(facts: Facts) -> Said:
-    if facts.database.refused or facts.database.problems:
-        return Unknown(_NOT_ASKED if facts.database.refused else NOT_READ)
+    if unread := _unread(facts):
+        return unread
     found: list[Problem] = []
     repair = "ansible-playbook repair.yml --check, which says what it would do; then without --check"
     for company, types in facts.database.rows.items():
@@ -142,8 +149,8 @@ def key_types(facts: Facts) -> Said:
 
 
 def ttl(facts: Facts) -> Said:
-    if facts.database.refused or facts.database.problems:
-        return Unknown(_NOT_ASKED if facts.database.refused else NOT_READ)
+    if unread := _unread(facts):
+        return unread
     found: list[Problem] = []
     for company, types in facts.database.rows.items():
         expiring = {name: seen["expiring"] for name, seen in types.items() if seen["expiring"] and name != LID_MAPPING}

@@ -17,6 +17,7 @@ from typing import Any
 
 from .mask import mask
 from .problems import HostError, Problem
+from .regexes import not_regexes
 
 NO_ANSWER = "No response received"
 _LONGEST = 2000  # characters of an answer that are returned
@@ -103,19 +104,10 @@ def check(server: Server, calls: Iterable[Call]) -> None:
     for call in calls:
         problems += [
             Problem("mcp_pattern", f"tool {call.tool}", f"{pattern!r} is no regular expression", "Correct it")
-            for pattern in (*call.good, *call.bad)
-            if not _compiles(pattern)
+            for pattern in not_regexes((*call.good, *call.bad))
         ]
     if problems:
         raise McpError(*problems)
-
-
-def _compiles(pattern: str) -> bool:
-    try:
-        re.compile(pattern)
-    except re.error:
-        return False
-    return True
 
 
 def run(server: Server, calls: Sequence[Call], timeout: float) -> list[Result]:

@@ -43,6 +43,10 @@ class Wanted:
     def __post_init__(self) -> None:
         object.__setattr__(self, "names", list(dict.fromkeys(self.names)))
 
+    def needed(self, pending: Sequence[str]) -> set[str]:
+        """Those that must be there: not the optional ones, unless a killed run has deleted them (`pending`)."""
+        return set(self.names) - (set(self.optional) - set(pending))
+
     def pm2(self) -> pm2.Pm2:
         return pm2.Pm2(self.pm2_home, self.executable, self.search_path)
 
@@ -122,8 +126,8 @@ class Owners:
     def online(self) -> bool:
         """Whether all of them run, but for those that need not be there."""
         named = [each for each in self._before if each.name in self._wanted.names]
-        needed = set(self._wanted.names) - (set(self._wanted.optional) - set(self._host.pending()))
-        return needed <= {each.name for each in named} and all(each.status == "online" for each in named)
+        there = {each.name for each in named}
+        return self._wanted.needed(self._host.pending()) <= there and all(each.status == "online" for each in named)
 
     def stop(self) -> None:
         """Stop them, and wait until they are gone."""

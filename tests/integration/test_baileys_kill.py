@@ -67,17 +67,8 @@ def wait_for_the_server(database: TestDatabase) -> None:
             time.sleep(0.02)
 
 
-def run_and_kill(host: BotHost, after: float, **arguments: str) -> bool:
-    """Whether it was still running `after` seconds from its start."""
-    process = host.process("baileys_auth_state", host.arguments(**arguments))
-    time.sleep(after)
-    process.kill()
-    process.communicate()
-    return process.returncode == -9
-
-
-def kill_once(begun: Callable[[], bool], after: float, host: BotHost, **arguments: str) -> bool:
-    """Kill it `after` seconds from when it has begun to write; whether it was still running."""
+def run_and_kill(host: BotHost, after: float, begun: Callable[[], bool] = lambda: True, **arguments: str) -> bool:
+    """Whether it was still running `after` seconds from its start, or from when it has `begun` to write."""
     process = host.process("baileys_auth_state", host.arguments(**arguments))
     while process.poll() is None and not begun():
         time.sleep(0.001)
@@ -167,7 +158,7 @@ def test_database_to_files(host: BotHost, database: TestDatabase) -> None:
             COMPANY, new, 5000 + turn * 200, 5199 + turn * 200,
         )  # fmt: skip
         old = host.contents()
-        killed += kill_once(lambda: any(staging.rglob("*.json")), source.uniform(0, 0.3), host, **options)
+        killed += run_and_kill(host, source.uniform(0, 0.3), lambda: any(staging.rglob("*.json")), **options)
         wait_for_the_server(database)
         for name, data in host.contents().items():
             assert data == old.get(name) or json.loads(data) == {"turn": turn}, f"KILL_SEED={SEED}"

@@ -94,7 +94,7 @@ def test_what_runs_already_is_left_alone(pre_copied: BotHost, back: Back, monkey
     assert "the app runs on the files" in said
     # So it is where one that need not be there is not.
     state["missing"] = ["service"]
-    cut.plan = replace(cut.plan, processes=replace(cut.plan.processes, optional=["service"]))
+    cut.plan = replace(cut.plan, processes=replace(cut.plan.processes, names=["app", "service"], optional=["service"]))
     with pre_copied.unchanged():
         back(cut)
     # But not where a run was killed before it was started anew.
