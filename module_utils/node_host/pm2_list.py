@@ -140,12 +140,13 @@ def _stored_environment(env: dict[str, Any]) -> dict[str, str]:
     """What pm2 gives the process at each start: ``env``, and variables beside pm2's own (lower-case) fields."""
     skipped = _OF_PM2 | {str(env.get("name"))}
     variables = dict(env.get("env") or {})
-    variables |= {name: value for name, value in env.items() if isinstance(value, str) and _UPPER.fullmatch(name)}
+    variables |= {name: value for name, value in env.items() if _UPPER.fullmatch(name)}
     variables |= {name: env[name] for name in variables if isinstance(env.get(name), str)}
+    # An ecosystem file may have numbers and booleans without quotes; the process gets their text.
     return {
-        name: str(value)
+        name: str(value).lower() if isinstance(value, bool) else str(value)
         for name, value in variables.items()
-        if name not in skipped and isinstance(value, (str, int, float)) and not isinstance(value, bool)
+        if name not in skipped and isinstance(value, (str, int, float))
     }
 
 

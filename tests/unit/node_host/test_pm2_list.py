@@ -86,6 +86,14 @@ def test_a_flag_beside_pm2s_own_fields_is_stored_too() -> None:
     assert process.stored == (FLAG,)
 
 
+@pytest.mark.parametrize(("value", "text"), [(False, "false"), (True, "true"), (0, "0")])
+def test_a_flag_without_quotes_in_the_ecosystem_file_is_stored_too(value: object, text: str) -> None:
+    [process] = processes(entry(env={FLAG: value, "OTHER": True}), drop=(FLAG,))
+    assert (process.stored_flag_value, process.stored) == (text, (FLAG,))
+    assert definition(process, [FLAG])["env"]["OTHER"] == "true"
+    assert saved_processes(json.dumps([process.raw]), FLAG)["bot"]["stored_flag"]
+
+
 @pytest.mark.parametrize(
     ("value", "shown"),
     [("true", "true"), ("0", "0"), ("", ""), ("database", "database"), (None, None), ("hunter2", "<hidden>"),
