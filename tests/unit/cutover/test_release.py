@@ -128,6 +128,20 @@ def test_a_build_begun_anew_meanwhile(release: Release, monkeypatch: pytest.Monk
     assert version(release) == "1"
 
 
+def test_what_an_earlier_try_has_parked_does_not_come_back(release: Release) -> None:
+    """Tried, taken back, tried again, and killed once it was in place."""
+    release.activate()
+    release.revert()
+    (release.aside / f"node_modules.{release.commit_after}.new" / "version").write_text("of the first try")
+    (release.staging / "node_modules").mkdir()
+    (release.staging / "node_modules" / "version").write_text("2")
+    release.activate()
+    release.mend()
+    assert version(release) == "2"
+    release.revert()
+    assert version(release) == "1"
+
+
 def test_hooks_of_the_repository_do_not_run(release: Release) -> None:
     """One that restarts the app would have it write to the store that it is just being moved from."""
     (release.app_dir / "package-lock.json").write_text("1, mended by hand\n")
