@@ -127,9 +127,9 @@ def _held_again(held: Answer, answer: Answer) -> Answer:
 
 
 def _told(journal: Journal) -> bool:
-    """Whether the app told of its logins before the last run, of which this one may be the way back."""
+    """Whether the app is known to have told of its logins before the last run, which this one may take back."""
     run = journal.last()
-    return run is None or all(entry["event"] != "silent" for entry in journal.entries(run.id))
+    return run is not None and all(entry["event"] != "silent" for entry in journal.entries(run.id))
 
 
 def _run(plan: Plan, journal: Journal, run_id: str, told: bool) -> Answer:

@@ -75,7 +75,7 @@ def rehearse(params: dict[str, Any], plan: Plan) -> tuple[Plan, dict[str, Any]]:
     """
     if plan.to == FILES:
         kept = Release.kept(Path(params["app_dir"]), Path(params["release_aside"])) if params["app_dir"] else None
-        if kept is not None and not kept.files_mode and plan.release is None:
+        if kept is not None and not kept.files_mode and plan.release is None and kept.is_current():
             raise HostError(_lost_files_mode(kept))
     if plan.to == FILES or plan.source == BEST:  # the latter is what has run a moment ago
         return plan, {"rehearsed": None, "read_back": None, "warnings": []}

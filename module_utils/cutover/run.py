@@ -189,11 +189,16 @@ class CutOver:
         settings = replace(self.plan.settings, flag_store=store, check_mode=False)
         try:
             with deadline.within(self.plan.copy_timeout, _too_slow), self.database(needed=False) as database:
-                for company in self.plan.companies if "copy" in self._begun and self._moves else []:
+                for company in filter(self._moving, self.plan.companies):
                     Handover(settings, database, store).settle(company)
         except Exception as error:
             # The app is up, and a record that could not be written is no reason to touch it again.
             self.outcome.warnings += [str(problem) for problem in problems_of(error)]
+
+    def _moving(self, company: str) -> bool:
+        """Whether a move of it was begun, by this run or by one that was killed."""
+        record = StateFile(self.plan.settings.state_dir).record(company)
+        return ("copy" in self._begun and self._moves) or (record is not None and record.moving_to is not None)
 
     def start_as_is(self) -> str:
         """The last resort: up on the store that the flag names, which is whole at every step of either way."""
@@ -203,6 +208,7 @@ class CutOver:
         self._back = True
         if not self.untouched:
             self._answers(self.outcome.store)
+        self._settle_on(self.outcome.store)
         how = "was started" if started else "runs"
         return f"the app {how} on the {self.outcome.store}, as the flag says; its login is whole there"
 
@@ -229,7 +235,8 @@ class CutOver:
         self._mark_logs()  # one that cannot be read is found before the stop
         if not self._back:
             said = health.ask(self.plan.health_url or "") or {}
-            self.told = not self._owners.online or any("store" in facts for facts in said.values())
+            if self._owners.online:  # else what the journal has of the last run
+                self.told = any("store" in facts for facts in said.values())
         if not self.told:  # for whoever goes back from this run
             self.journal.note(self.run_id, "silent")
         self._frozen_at = time.monotonic()

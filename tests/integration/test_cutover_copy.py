@@ -12,7 +12,7 @@ import pytest
 from ansible.module_utils.baileys_auth.database import Database
 from ansible.module_utils.baileys_auth.manifest import ManifestStore
 from ansible.module_utils.cutover import run
-from ansible.module_utils.cutover.run import AS_THEY_ARE, BEST, FROM_BACKUP, FROM_DATABASE, CutOver
+from ansible.module_utils.cutover.run import AS_THEY_ARE, BEST, FROM_BACKUP, CutOver
 from ansible.module_utils.node_host.problems import HostError
 from bot_host import COMPANY, BotHost, codes, good
 from cut_overs import NOBODY, cut_over
@@ -245,17 +245,6 @@ def test_file_whose_row_is_gone_is_kept(moved: BotHost, database: TestDatabase) 
     assert name not in moved.contents()
     kept = moved.state_dir / "aside" / "removed" / moved.folder.name
     assert {path.name: path.read_bytes() for path in kept.iterdir()} == {name: data}
-
-
-def test_no_move_is_under_way_any_more_once_it_was_taken_back(bot_host: BotHost, database: TestDatabase) -> None:
-    """Else a flag that somebody switches by hand days later would pass for the end of it."""
-    time.sleep(0.11)
-    cut = cut_over(bot_host, "database", FROM_DATABASE)
-    cut._begun.append("copy")
-    step(cut)
-    assert database.run("SELECT store, moving_to FROM whatsapp_auth_authority") == [("files", "database")]
-    cut._settle_on("files")
-    assert database.run("SELECT store, moving_to FROM whatsapp_auth_authority") == [("files", None)]
 
 
 def test_backup_that_was_put_in_place_by_a_killed_run_is_no_conflict(moved: BotHost, database: TestDatabase) -> None:

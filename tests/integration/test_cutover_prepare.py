@@ -18,6 +18,7 @@ from ansible.module_utils.cutover.journal import Journal
 from bot_host import COMPANY, Answer, BotHost, codes, good
 from postgresql_server import Server, TestDatabase
 from postgrest_server import Endpoint, key_of
+from repositories import git
 
 PHONE = "79686484488"
 
@@ -167,19 +168,23 @@ def test_code_that_lost_its_way_to_files_is_said(copied: BotHost, database: Test
 
 
 def test_rollback_of_code_without_files_wants_the_release_before(copied: BotHost, tmp_path: Path) -> None:
-    aside = tmp_path / "aside"
+    aside, app = tmp_path / "aside", tmp_path / "app"
     aside.mkdir()
-    facts = {**release(copied, tmp_path), "files_mode": False}
+    app.mkdir()
+    git(app, "init", "--quiet")
+    git(app, "commit", "--quiet", "--allow-empty", "--message", "it reads no files")
+    facts = {**release(copied, tmp_path), "files_mode": False, "commit_after": git(app, "rev-parse", "HEAD")}
     (aside / "release.json").write_text(json.dumps(facts))
     copied.migrate()
-    answer = copied.call(
-        "auth_state_cutover",
-        copied.arguments(
-            destination="files", processes=["none"], app_dir=facts["app_dir"], release_aside=str(aside), hold=True
-        ),
+    back = copied.arguments(
+        destination="files", processes=["none"], app_dir=str(app), release_aside=str(aside), hold=True
     )
+    answer = copied.call("auth_state_cutover", back)
     assert codes(answer) == ["files_mode_lost"]
     assert "rollback_release=true" in answer["msg"]
+    # Of another code, pulled by hand, nobody knows it.
+    git(app, "commit", "--quiet", "--allow-empty", "--message", "it reads them again")
+    assert good(copied.call("auth_state_cutover", back))["held"]
 
 
 @pytest.mark.parametrize("destination", ["files", "database"])

@@ -109,6 +109,20 @@ def test_what_runs_already_is_left_alone(pre_copied: BotHost, back: Back, monkey
 
 
 @ways
+def test_no_move_is_under_way_any_more(
+    bot_host: BotHost, database: TestDatabase, back: Back, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a flag that somebody switches by hand days later would pass for the end of it. The run was killed."""
+    time.sleep(0.11)
+    dict(cut_over(bot_host, "database", FROM_DATABASE).steps())["copy"]()
+    assert database.run("SELECT store, moving_to FROM whatsapp_auth_authority") == [("files", "database")]
+    up = {"processes": [{"status": "online", "stored_flag": False}], "missing": [], "pending": []}
+    monkeypatch.setattr(run.pm2_states, "look", lambda _wanted: up)
+    back(cut_over(bot_host, "database", FROM_DATABASE))
+    assert database.run("SELECT store, moving_to FROM whatsapp_auth_authority") == [("files", None)]
+
+
+@ways
 @pytest.mark.parametrize("how", ["down", "silent"])
 def test_the_backup_does_where_the_database_does_not_answer(
     pre_copied: BotHost, back: Back, how: str, monkeypatch: pytest.MonkeyPatch
