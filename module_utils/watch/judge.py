@@ -151,7 +151,8 @@ def _cleanup(this: Pass) -> Iterator[Problem]:
             "cleanup_silent",
             "logs of the processes",
             f"no cleanup was logged for {quiet:.0f} h; it runs every {period:g} h",
-            "Check the flag in .env and that the worker was restarted with it: pm2 restart ai-admin-worker-v2",
+            "Check the flag in .env, and that the app was started since: pm2 restart "
+            + " ".join(each["name"] for each in this.seen["processes"]),
         )
     for company, facts, _ in this.companies():
         hours = facts["expired_for"] / 3600
@@ -222,24 +223,30 @@ def _store(this: Pass) -> Iterator[Problem]:
     if not health["answers"]:
         yield Problem("health", health["url"], "the app's health endpoint does not answer", f"See its log: {_LOGS}")
         return
-    for company, facts, earlier in this.companies():
+    for company in this.seen["companies"]:
         said = health["companies"].get(company, {})
         where = f"company {company}"
         if said.get("store") != "database":
             what = f"the app says that it runs on {said.get('store', 'nothing')}"
             yield Problem("wrong_store", where, what, "See the flag, and whether all processes were restarted with it")
+        if said.get("connection") in ("replaced", "unpaired", "offline", "connecting"):
+            what = f"its connection to WhatsApp is {said['connection']}"
+            yield Problem("not_connected", where, what, f"See its log: {_LOGS}")
+
+
+def _identity(this: Pass) -> Iterator[Problem]:
+    """By the row and by the app's own word, which need not have a health endpoint."""
+    told = (this.seen["health"] or {}).get("companies", {})
+    for company, facts, earlier in this.companies():
         known = (earlier or facts)["identity"]
-        if known and said.get("identity") and said["identity"] != known:
+        if known and {told.get(company, {}).get("identity"), facts["identity"]} - {None, known}:
             yield Problem(
                 "identity_changed",
-                where,
+                f"company {company}",
                 "the app has another identity: it did not find the login and made a new one",
                 "Do not pair the phone again: go back to the login that works: ansible-playbook rollback.yml."
                 " Only if it was paired again on purpose there is nothing to do",
             )
-        if said.get("connection") in ("replaced", "unpaired", "offline", "connecting"):
-            what = f"its connection to WhatsApp is {said['connection']}"
-            yield Problem("not_connected", where, what, f"See its log: {_LOGS}")
 
 
 def _old_files(this: Pass) -> Iterator[Problem]:
@@ -271,6 +278,6 @@ def _messages(this: Pass) -> Iterator[Problem]:
 
 
 RULES: tuple[Rule, ...] = (
-    _what_the_modules_say, _unlinked, _processes, _forbidden_lines, _cleanup, _database, _rows, _store, _old_files,
-    _messages,
+    _what_the_modules_say, _unlinked, _processes, _forbidden_lines, _cleanup, _database, _rows, _store, _identity,
+    _old_files, _messages,
 )  # fmt: skip

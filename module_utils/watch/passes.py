@@ -104,7 +104,7 @@ def _latest(entries: list[Entry]) -> dict[str, Any]:
     seen: dict[str, Any] = {}
     for entry in entries:
         if entry["kind"] == PASS:
-            seen = entry["seen"]
+            seen = _carried(seen, entry["seen"])
         else:
             companies = {
                 company: {**facts, "files": entry["files"].get(company, facts["files"])}
@@ -112,6 +112,18 @@ def _latest(entries: list[Entry]) -> dict[str, Any]:
             }
             seen = {**seen, "companies": companies}
     return seen
+
+
+def _carried(known: dict[str, Any], seen: dict[str, Any]) -> dict[str, Any]:
+    """`seen`, with what a pass without the database, or without a row, could not tell as it was known before.
+
+    Or a login made anew during an outage would be measured by itself.
+    """
+    companies = {}
+    for company, facts in seen["companies"].items():
+        former = known.get("companies", {}).get(company, {})
+        companies[company] = {**facts, **{name: facts[name] or former.get(name) for name in ("identity", "rows")}}
+    return {**seen, "companies": companies}
 
 
 def _hours_since(then: str | None, at: datetime) -> float:

@@ -21,6 +21,7 @@ PLAY = f"""
   vars_files: ["{PROJECT}/roles/health/vars/main.yml"]
   vars:
     runbook_store: database
+    preflight_companies: {{}}
   tasks:
     - ansible.builtin.assert:
         that:
@@ -35,6 +36,40 @@ PLAY = f"""
           cron_jobs: [{{name: cleanup, last: "{{{{ item[1] }}}}"}}]
       loop: {json.dumps(RUNS)}
 """
+
+
+# (the store before, what the row says after, whether that is another login)
+ROWS = [
+    ("files", "old", False),
+    ("files", "new", True),
+    ("database", "new", True),
+    ("files", None, False),
+]
+ROWS_PLAY = f"""
+- hosts: localhost
+  gather_facts: false
+  vars_files: ["{PROJECT}/roles/health/vars/main.yml"]
+  vars:
+    runbook_store: database
+    preflight_backups: {{}}
+  tasks:
+    - ansible.builtin.assert:
+        that: (health_database_findings | select('search', 'company 1 .* NEW login') | length > 0) == item[2]
+      vars:
+        preflight_companies:
+          "1": {{authority: {{store: "{{{{ item[0] }}}}"}}, files: {{identity: old}}, database: {{identity: old}}}}
+        __preflight_info: {{}}
+        __health_stores:
+          companies: {{"1": {{database: {{present: true, count: 5, identity: "{{{{ item[1] }}}}"}}}}}}
+          stats: {{total_companies: 1}}
+          database_compared: true
+      loop: {json.dumps(ROWS)}
+"""
+
+
+def test_a_row_of_another_login_ends_the_run(goes_well: Callable[[str], None]) -> None:
+    """Also of an app that has no health endpoint."""
+    goes_well(ROWS_PLAY)
 
 
 def test_only_a_job_that_failed_since_ends_the_run(goes_well: Callable[[str], None]) -> None:

@@ -88,6 +88,11 @@ FAULTS: dict[str, tuple[Change, str]] = {
     "no answer": (lambda seen: seen["health"].update(answers=False, companies={}), "health"),
     "the app on files": (lambda seen: seen["health"]["companies"]["962302"].update(store="files"), "wrong_store"),
     "a new login": (lambda seen: seen["health"]["companies"]["962302"].update(identity="other"), "identity_changed"),
+    "a new row": (lambda seen: company(seen).update(identity="other"), "identity_changed"),
+    "a new row, and no endpoint": (
+        lambda seen: (seen.update(health=None), company(seen).update(identity="other")),
+        "identity_changed",
+    ),
     "a second owner": (
         lambda seen: seen["health"]["companies"]["962302"].update(connection="replaced"),
         "not_connected",

@@ -149,6 +149,19 @@ def test_a_clock_that_went_back_writes_nothing(host: Host) -> None:
     assert host.record(host.looked())["findings"] == []
 
 
+def test_a_login_made_anew_while_the_database_was_away_is_told_from_the_one_before(host: Host) -> None:
+    def seen(**more: Any) -> dict[str, Any]:
+        companies = {"962302": {**WELL["companies"]["962302"], **more}}
+        return {**WELL, "since": SINCE, "health": None, "companies": companies}
+
+    host.record(host.looked())
+    host.record(host.looked(), seen=seen(identity=None, rows=None, count=None, present=None))
+    anew = host.record(host.looked(), seen=seen(identity="other", rows={"pre-key": 30}))
+    assert {each["code"] for each in anew["findings"]} == {"identity_changed", "rows_gone"}
+    # Where the phone was paired again, that was the last of it.
+    assert host.record(host.looked(), seen=seen(identity="other", rows={"pre-key": 30}))["verdict"] == "good"
+
+
 def test_a_cleanup_waits_for_the_clock_as_well(host: Host) -> None:
     host.record(host.looked())
     listed = {"ledger": host.looked(), "since": SINCE}
