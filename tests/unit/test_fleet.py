@@ -91,6 +91,61 @@ def test_a_host_that_fails_when_it_was_moved_goes_back_too_and_has_failed(
     goes_well(PLAYS, "-e", json.dumps(told))
 
 
+# Of the second step one is moved, and the other lost on the way.
+LOST = """
+- hosts: localhost
+  gather_facts: false
+  tasks:
+    - ansible.builtin.add_host: {name: "{{ item }}", groups: [fleet], ansible_connection: local}
+      loop: [one, two, three, four]
+- hosts: fleet
+  gather_facts: false
+  serial: [1, 2, 1]
+  vars: {runbook_store: database, summary_headline: on the database}
+  vars_files: [fleet.yml]
+  tasks:
+    - ansible.builtin.import_role: {name: fleet, tasks_from: go_on, rolespec_validate: false}
+    - block:
+        - ansible.builtin.set_fact: {__preflight_lock: {}, __cutover: {store: database}}
+        - ansible.builtin.ping:
+          vars: {ansible_connection: ssh, ansible_ssh_executable: "{{ ssh }}"}
+          when: inventory_hostname == 'three'
+        - ansible.builtin.import_role: {name: fleet, tasks_from: done, rolespec_validate: false}
+      rescue:
+        - ansible.builtin.import_role: {name: fleet, tasks_from: stop, rolespec_validate: false}
+- hosts: fleet
+  gather_facts: false
+  serial: 1
+  vars: {runbook_store: files, summary_headline: on its files, rollback_only: "{{ fleet_going_back }}"}
+  vars_files: [fleet.yml]
+  tasks:
+    - ansible.builtin.import_role: {name: fleet, tasks_from: go_on, rolespec_validate: false}
+    - when: inventory_hostname in rollback_only
+      block:
+        - ansible.builtin.set_fact: {__cutover: {store: files}}
+        - ansible.builtin.import_role: {name: fleet, tasks_from: done, rolespec_validate: false}
+- hosts: fleet
+  gather_facts: false
+  vars_files: [fleet.yml]
+  tasks:
+    - ansible.builtin.include_role: {name: fleet, tasks_from: end, rolespec_validate: false}
+"""
+
+
+def test_a_host_that_is_lost_on_the_way_has_failed_and_the_others_go_back(paper: Any, tmp_path: Path) -> None:
+    (tmp_path / "fleet.yml").write_text(VARIABLES.replace("__preflight_lock: {}\n", ""))
+    (tmp_path / "lost.yml").write_text(LOST)
+    _code, said = paper.play(str(tmp_path / "lost.yml"), {}, "-e", f"ssh={paper.root}/bin/ssh")
+    for host, stands in {
+        "one": "on its files",
+        "two": "on its files",
+        "three": "the connection was lost on the way; where it stands says: ansible-playbook status.yml -l three",
+        "four": "not begun, and left as it was",
+    }.items():
+        assert f"{host}: {stands}" in said, said[-3000:]
+    assert "The fleet stopped at three" in said
+
+
 def test_a_host_that_is_not_reached_stops_the_fleet_and_what_came_of_each_is_said(paper: Any) -> None:
     """It is the whole of its step: where every host of a step is lost, Ansible ends the run, and nobody goes back."""
     code, said = paper.play("deploy.yml", {"far": paper.far(), "near": paper.near()})
