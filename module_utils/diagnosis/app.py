@@ -162,7 +162,7 @@ def log_lines(facts: Facts) -> Said:
 
 
 _LOG_REMEDIES = {
-    "Failed to load credentials": "The checks database, tables and rest say why; then: pm2 restart baileys-service",
+    "Failed to load credentials": "The checks database, tables and rest say why; then pm2 restart that log's process",
     "error 440": "Two processes have opened one login: the check owners names the other one; ps -ef | grep node",
 }
 
@@ -173,9 +173,12 @@ def app(facts: Facts) -> Said:
     if facts.health is None:
         return [Problem("health_silent", facts.health_url, "the app's health endpoint does not answer", _LOGS)]
     found: list[Problem] = []
-    for company, said in facts.health.items():
-        where, stored = f"company {company}", _stored(facts, company)
-        if said.get("store") not in (None, facts.store):
+    for company in facts.companies:
+        said, where, stored = facts.health.get(company, {}), f"company {company}", _stored(facts, company)
+        if said.get("store") is None:
+            what = "the app's health endpoint does not tell of it: it has not loaded this login, or is of another kind"
+            found.append(Problem("health_silent", where, what, _LOGS))
+        elif said["store"] != facts.store:
             what = f"the app runs on the {said['store']}, and the flag in .env says {facts.store}"
             value = "true" if said["store"] == "database" else "false"
             remedy = f"Do not restart it. Make .env say {facts.flag}={value}, then ansible-playbook deploy.yml, or"

@@ -178,8 +178,8 @@ def _deleting(facts: Facts) -> Iterable[tuple[str, str]]:
 
 
 def cleanup(facts: Facts) -> Said:
-    if facts.database.refused:
-        return Unknown(_NOT_ASKED)
+    if unread := _unread(facts):
+        return unread
     found: list[Problem] = []
     hours = facts.limits.cleanup_hours
     for company, seen in facts.info.items():
@@ -188,8 +188,7 @@ def cleanup(facts: Facts) -> Said:
         if hours and rows.get("expired") and expired > hours + 0.5:
             what = f"{rows['expired']} key(s) are there still, the first {expired:.0f} h after its expiry;"
             what += f" the cleanup is due every {hours:g} h"
-            remedy = f"The flag starts it: see that {facts.flag}=true in .env, then restart the worker:"
-            remedy += " pm2 restart ai-admin-worker-v2"
+            remedy = f"The flag starts it: see that {facts.flag}=true in .env, then: pm2 restart {facts.names}"
             found.append(Problem("cleanup_not_running", f"company {company}", what, remedy))
     for job in facts.database.jobs or []:
         if not job["active"]:

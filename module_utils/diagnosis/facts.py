@@ -85,3 +85,8 @@ class Facts:
     @property
     def processes(self) -> list[Seen]:
         return self.pm2.get("processes", [])
+
+    @property
+    def names(self) -> str:
+        """The processes, as typed behind a command of pm2's."""
+        return " ".join(each["name"] for each in self.processes)

@@ -9,19 +9,19 @@ from .facts import Facts
 
 def backups(facts: Facts) -> Said:
     found: list[Problem] = []
+    another = "ansible-playbook deploy.yml --tags backup makes one"
+    if facts.store == "database":  # the files are old there, and no deploy backs them up
+        another = "the next move to the database makes one. Back up the database itself meanwhile (pg_dump)"
     for company, seen in facts.backups.items():
         where = f"company {company}"
         if seen["newest"] is None:
             what = "there is no verified backup of its files"
             if seen["originals"]:
                 what += f" ({seen['originals']} folder(s) of the original script are there, which nobody has verified)"
-            missing = Problem("backup_missing", where, what, "ansible-playbook deploy.yml --tags backup makes one")
-            found.append(missing if facts.store == "database" else note(missing))
+            found.append(Note("backup_missing", where, what, another[:1].upper() + another[1:]))
         elif not seen["intact"]:
             what = f"{seen['newest']} is not what was read back when it was made"
-            found.append(
-                Problem("backup_damaged", where, what, "Check the disk; ansible-playbook deploy.yml --tags backup")
-            )
+            found.append(Problem("backup_damaged", where, what, f"Check the disk, and move it away; {another}"))
     return found or "; ".join(f"company {company}: {seen['newest']}" for company, seen in facts.backups.items())
 
 

@@ -19,6 +19,8 @@ def authority(facts: Facts) -> Said:
     others = {"flag_without_login"} | ({"flag_against_record"} if dotenv.is_unclear(facts.flag_value) else set())
     found = [each for each in facts.info_problems if each.code in _AUTHORITY - others]
     stores = [f"company {company} on the {seen['authority']['store']}" for company, seen in facts.info.items()]
+    if not found and any(seen["authority"]["store"] is None for seen in facts.info.values()):
+        return Unknown("which store owns the login is not known without the database: see the check database")
     return found or f"{', '.join(stores) or 'no login'}, as the flag has it"
 
 

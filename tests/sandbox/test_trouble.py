@@ -260,16 +260,6 @@ def a_damaged_backup(bot: Bot) -> Iterator[None]:
 
 
 @contextmanager
-def no_backup(bot: Bot) -> Iterator[None]:
-    folder, aside = bot.sandbox.backups / f"company_{COMPANY}", bot.sandbox.root / "backups-aside"
-    folder.rename(aside)
-    try:
-        yield
-    finally:
-        aside.rename(folder)
-
-
-@contextmanager
 def a_lock_left_behind(bot: Bot) -> Iterator[None]:
     gone = subprocess.Popen(["sleep", "60"])
     lock, holder = Lock(bot.state_dir), Holder.here(gone.pid, "deploy.yml", "company 962302 to the database")
@@ -460,7 +450,6 @@ SEEDS: dict[str, tuple[Seed, set[tuple[str, str]]]] = {
     "slow database": (limit(latency_ms=0.001), {("database", "database_slow")}),
     "old file written": (a_file_of_the_old_ones_written, {("store", "old_store_written")}),
     "backup damaged": (a_damaged_backup, {("backups", "backup_damaged")}),
-    "no backup": (no_backup, {("backups", "backup_missing")}),
     "full disk": (limit(free_mb=1 << 30), {("disk", "disk_full")}),
     "no inodes": (limit(free_inodes=1 << 30), {("disk", "inodes_full")}),
     "lock left behind": (a_lock_left_behind, {("lock", "lock_left")}),
