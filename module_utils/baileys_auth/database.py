@@ -45,6 +45,15 @@ def connect(conninfo: str) -> Iterator[Any]:
 
     No message holds the conninfo: psycopg's own name host, port, user and database, never the password.
     """
+    if not conninfo.strip():  # libpq would look for a server on this very host
+        raise AuthStateError(
+            Problem(
+                "database_url",
+                "database_url",
+                "it is not set: there is neither a vault.yml in the inventory nor DATABASE_URL in this shell",
+                "Run it where vault.yml is, or: export DATABASE_URL=postgresql://…",
+            )
+        )
     try:
         import psycopg
     except ImportError:
