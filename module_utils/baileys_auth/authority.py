@@ -117,7 +117,10 @@ def decide(
                 where,
                 "the flag is on, but the database has no row of this login: the app would make a new one",
                 "Switch the flag off and restart the app before anything else:"
-                " ansible-playbook rollback.yml -e rollback_source=files -e auth_state_conflict=files",
+                " ansible-playbook rollback.yml -e rollback_source=files -e auth_state_conflict=files. Where other"
+                " companies run on the database (the flag is one for all), take those back in its place, which loses"
+                ' nothing: ansible-playbook rollback.yml -e \'{"company_ids": ["…"]}\', with theirs alone;'
+                " then ansible-playbook deploy.yml for all",
             )
         )
     return Authority(FILES, "the flag is off")

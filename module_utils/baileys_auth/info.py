@@ -52,7 +52,7 @@ def inspect(settings: Settings, database: Database | None, company_ids: list[str
     for company in sorted(set(found) - set(wanted) - excluded):
         report.other_companies.append(company)
         if not _moved(database, state, company):
-            report.problems.append(_not_moved(settings.sessions_dir / f"{_FOLDER}{company}", company))
+            report.problems.append(_not_moved(settings, company))
     if database is not None:
         with database.transaction(snapshot=True):
             with suppress(LookupError):
@@ -279,10 +279,15 @@ def _row_of_excluded(company: str) -> Problem:
     )
 
 
-def _not_moved(path: Path, company: str) -> Problem:
+def _not_moved(settings: Settings, company: str) -> Problem:
+    remedy = (
+        f"Add company {company} to company_ids, or exclude it by name with a reason in auth_state_excluded_companies"
+    )
+    if settings.flag_store == DATABASE:  # which is one for all: then no single one can be moved
+        remedy += ". Before it is added, take the others back: ansible-playbook rollback.yml"
     return Problem(
         "company_not_moved",
-        str(path),
+        str(settings.sessions_dir / f"{_FOLDER}{company}"),
         "it is a login too, and with the flag on the app would find no row of it and make a new one",
-        f"Add company {company} to company_ids, or exclude it by name with a reason in auth_state_excluded_companies",
+        remedy,
     )
