@@ -152,8 +152,17 @@ def test_the_bot_reads_every_message_again(moved: Sandbox) -> None:
 def test_its_login_goes_the_way_of_any_other(moved: Sandbox) -> None:
     """Taken over by a deploy, and back to files with every key."""
     identity = moved.health()["identity"]
-    ends_well(moved.play("deploy.yml"))
-    assert moved.health()["store"] == "database"
+    processes = moved.processes()
+    run = moved.play("deploy.yml")
+    ends_well(run)
+    assert "recorded as of this host" in run.output
+    assert (moved.health()["store"], moved.processes()) == ("database", processes), "nothing had to be stopped"
+    with psycopg.connect(moved.database_url) as connection:
+        assert connection.execute("SELECT store, host FROM whatsapp_auth_authority").fetchall() == [
+            ("database", "sandbox")
+        ]
+    again = moved.play("deploy.yml")
+    assert (again.rc, again.recap()["changed"]) == (0, 0), again.output[-4000:]
     # The files that somebody left behind by hand are no copy of ours: they are not written over unasked.
     refused = moved.play("rollback.yml")
     assert refused.rc == 2

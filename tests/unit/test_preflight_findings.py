@@ -124,13 +124,17 @@ FLAGS_PLAY = f"""
   vars_files: ["{PROJECT}/roles/preflight/vars/main.yml"]
   tasks:
     - ansible.builtin.assert:
-        that: _preflight_flag_checks[0].wrong == item[5]
+        that:
+          - _preflight_flag_checks[0].wrong == item[5]
+          # Of one that pm2 keeps it is dropped.
+          - _preflight_flag_checks[1].wrong == (item[1] == 'false' and not stored)
       vars:
         auth_state_conflict: "{{{{ item[4] }}}}"
         cutover_flag: USE_DATABASE_AUTH_STATE
         runbook_store: database
         _preflight_flag: "{{{{ item[0] }}}}"
-        _preflight_processes: [{{name: worker, status: online, process_flag_value: "{{{{ item[1] }}}}"}}]
+        _preflight_processes:
+          - {{name: worker, status: online, process_flag_value: "{{{{ item[1] }}}}", stored_flag: "{{{{ stored }}}}"}}
         _preflight_companies:
           "1":
             since_transfer: "{{{{ item[2] }}}}"
@@ -141,5 +145,9 @@ FLAGS_PLAY = f"""
 """
 
 
-def test_store_that_a_process_writes_against_env_is_not_left_behind(goes_well: Callable[[str], None]) -> None:
-    goes_well(FLAGS_PLAY)
+@pytest.mark.parametrize("stored", [True, False])
+def test_store_that_a_process_writes_against_env_is_not_left_behind(
+    goes_well: Callable[..., None], stored: bool
+) -> None:
+    """Nor is it moved where something else than pm2 sets the flag again at each start."""
+    goes_well(FLAGS_PLAY, "-e", json.dumps({"stored": stored}))
