@@ -88,5 +88,6 @@ class Facts:
 
     @property
     def names(self) -> str:
-        """The processes, as typed behind a command of pm2's."""
-        return " ".join(each["name"] for each in self.processes)
+        """The processes that are to run, as typed behind a command of pm2's."""
+        resting = self.pm2.get("resting", [])
+        return " ".join(each["name"] for each in self.processes if each["name"] not in resting)

@@ -115,13 +115,16 @@ LOST = """
         - ansible.builtin.import_role: {name: fleet, tasks_from: stop, rolespec_validate: false}
 - hosts: fleet
   gather_facts: false
-  serial: 1
+  serial: 2
   vars: {runbook_store: files, summary_headline: on its files, rollback_only: "{{ fleet_going_back }}"}
   vars_files: [fleet.yml]
   tasks:
     - ansible.builtin.import_role: {name: fleet, tasks_from: go_on, rolespec_validate: false}
     - when: inventory_hostname in rollback_only
       block:
+        - ansible.builtin.ping:
+          vars: {ansible_connection: ssh, ansible_ssh_executable: "{{ ssh }}"}
+          when: inventory_hostname == lost_going_back
         - ansible.builtin.set_fact: {__cutover: {store: files}}
         - ansible.builtin.import_role: {name: fleet, tasks_from: done, rolespec_validate: false}
 - hosts: fleet
@@ -132,18 +135,25 @@ LOST = """
 """
 
 
-def test_a_host_that_is_lost_on_the_way_has_failed_and_the_others_go_back(paper: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("lost_going_back", ["nobody", "two"])
+def test_a_host_that_is_lost_on_the_way_has_failed_and_the_others_go_back(
+    paper: Any, tmp_path: Path, lost_going_back: str
+) -> None:
     (tmp_path / "fleet.yml").write_text(VARIABLES.replace("__preflight_lock: {}\n", ""))
     (tmp_path / "lost.yml").write_text(LOST)
-    _code, said = paper.play(str(tmp_path / "lost.yml"), {}, "-e", f"ssh={paper.root}/bin/ssh")
+    told = {"ssh": f"{paper.root}/bin/ssh", "lost_going_back": lost_going_back}
+    _code, said = paper.play(str(tmp_path / "lost.yml"), {}, "-e", json.dumps(told))
+    lost = "the connection was lost on the way; where it stands says: ansible-playbook status.yml -l"
     for host, stands in {
         "one": "on its files",
-        "two": "on its files",
-        "three": "the connection was lost on the way; where it stands says: ansible-playbook status.yml -l three",
+        "two": "on its files" if lost_going_back == "nobody" else f"on the database; then {lost} two",
+        "three": f"{lost} three",
         "four": "not begun, and left as it was",
     }.items():
         assert f"{host}: {stands}" in said, said[-3000:]
-    assert "The fleet stopped at three" in said
+    assert (
+        "The fleet stopped at three." if lost_going_back == "nobody" else "The fleet stopped at two, three."
+    ) in said
 
 
 def test_a_host_that_is_not_reached_stops_the_fleet_and_what_came_of_each_is_said(paper: Any) -> None:

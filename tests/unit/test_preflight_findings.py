@@ -116,6 +116,7 @@ FLAGS = [
     (None, "true", None, True, "fail", True),
     (None, "true", None, False, "fail", False),
     (None, "false", None, True, "fail", False),
+    ("false", "false", None, True, "fail", False),
     ("false", "true", {"files": 9, "rows": 0}, True, "fail", False),
 ]
 FLAGS_PLAY = f"""
@@ -126,8 +127,8 @@ FLAGS_PLAY = f"""
     - ansible.builtin.assert:
         that:
           - _preflight_flag_checks[0].wrong == item[5]
-          # Of one that pm2 keeps it is dropped.
-          - _preflight_flag_checks[1].wrong == (item[1] == 'false' and not stored)
+          # What pm2 keeps is dropped, and a script may have it from .env.
+          - _preflight_flag_checks[1].wrong == (item[1] == 'false' != item[0] and not stored)
       vars:
         auth_state_conflict: "{{{{ item[4] }}}}"
         cutover_flag: USE_DATABASE_AUTH_STATE

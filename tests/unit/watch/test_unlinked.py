@@ -28,6 +28,10 @@ def says_so(line: str) -> bool:
         "connection closed, reason: loggedOut",
         "Connection Failure (401)",
         '{"err":{"output":{"statusCode":401,"payload":{"error":"Unauthorized","message":"Connection Failure"}}}}',
+        "  data: { reason: '401', location: 'frc' },",
+        "attrs: { code: '401' },",
+        "DISCONNECT REASON: 401",
+        "Connection closed for company 962302, status code: 401",
     ],
 )
 def test_whatsapps_word(line: str) -> None:
