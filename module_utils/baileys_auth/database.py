@@ -50,8 +50,8 @@ def connect(conninfo: str) -> Iterator[Any]:
             Problem(
                 "database_url",
                 "database_url",
-                "it is not set: there is neither a vault.yml in the inventory nor DATABASE_URL in this shell",
-                "Run it where vault.yml is, or: export DATABASE_URL=postgresql://…",
+                "it is not set, or empty",
+                "Run it where the inventory's vault.yml is, or with DATABASE_URL exported in this shell",
             )
         )
     try:

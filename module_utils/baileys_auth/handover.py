@@ -20,6 +20,8 @@ from .reader import Reader
 from .transfer import Result, Settings, current_authority, decide
 
 _USUAL_SIZE = 1 << 14  # bytes of a creds.json
+_TAKE_ALONG = "Take them along: ansible-playbook rollback.yml -e rollback_source=database"
+_WAIT = "Where the bot can wait for the database, nothing is lost: ansible-playbook rollback.yml, once it is back"
 
 
 class Handover:
@@ -89,8 +91,8 @@ class Handover:
                         "key_loss",
                         f"company {company_id}",
                         f"in the {found.store} and not in the {self.store}: {lost}. Messages would not decrypt",
-                        "Take them along: ansible-playbook rollback.yml -e rollback_source=database. To lose them all"
-                        " the same: ansible-playbook rollback.yml -e rollback_source=files -e accept_key_loss=true",
+                        f"{_TAKE_ALONG if self.database else _WAIT}. To lose them all the same:"
+                        " ansible-playbook rollback.yml -e rollback_source=files -e accept_key_loss=true",
                     )
                 )
             if self.settings.check_mode:

@@ -82,7 +82,7 @@ class _Host:
     def came_to(self) -> str:
         """What the journal says of a run that is dead, for people."""
         run = self.journal.unfinished()
-        return f"was {run.cut_off()}" if run else "was not cutting over when it ended"
+        return f"was {run.cut_off()}" if run else "left no cut-over without its end"
 
 
 def _held(holder: Holder) -> Problem:

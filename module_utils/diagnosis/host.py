@@ -48,7 +48,9 @@ def lock(facts: Facts) -> Said:
     if state == "alive":
         return [Note("lock_held", "the lock", f"a run goes on: {holder}", "Wait for it, and look again")]
     what = f"it is held by {holder}, a run that {'is gone' if state == 'gone' else 'cannot be seen from here'}"
-    remedy = "If it is dead: ansible-playbook deploy.yml -e lock_takeover=true, or rollback.yml with the same"
+    remedy = "The next ansible-playbook deploy.yml, or rollback.yml, takes it over by itself"
+    if state != "gone":
+        remedy = "If it is dead: ansible-playbook deploy.yml -e lock_takeover=true, or rollback.yml with the same"
     return [Problem("lock_left", "the lock", what, remedy)]
 
 

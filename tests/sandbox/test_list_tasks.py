@@ -81,6 +81,7 @@ auth_state : Back up the files
 auth_state : Backup created
 [cutover, migrate]
 auth_state : Copy the files to the database
+auth_state : Record a login that was moved by hand as of this host
 auth_state : Credentials migrated
 auth_state : All keys migrated
 [cutover]
