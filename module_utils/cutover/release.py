@@ -80,10 +80,11 @@ class Release:
         self._make_room()
         if self.dependencies:
             staged = self.staging / "node_modules"
-            new = staged if os.path.lexists(staged) else self._parked
-            # Parked ones may be an earlier try's: not those that a swap which is done has brought.
-            if new == staged or not (os.path.lexists(self._old) and os.path.lexists(self._modules)):
-                self._swap(self._old, new)
+            if os.path.lexists(staged):
+                self._swap(self._old, staged)
+            elif not (os.path.lexists(self._old) and os.path.lexists(self._modules)):
+                # Else the swap is done, and what is parked is an earlier try's.
+                self._swap(self._old, self._parked)
         if self.commit_after != self.commit_before:
             # What git ignores is the host's own (a login, a .env), whatever a commit brings in its place.
             self._git("merge", "--ff-only", "--no-overwrite-ignore", "--quiet", self.commit_after)

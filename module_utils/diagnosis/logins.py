@@ -11,7 +11,7 @@ from .facts import Facts
 
 _AUTHORITY = {"owned_elsewhere", "flag_against_record", "flag_without_login", "state_file"}
 _COMPANIES = {"company_not_moved", "row_of_excluded", "sessions_missing"}
-_OF_THE_DATABASE = {"conninfo", "psycopg_missing", "database_error", "login_twice"}
+_OF_THE_DATABASE = {"psycopg_missing", "database_error", "login_twice"}
 
 
 def authority(facts: Facts) -> Said:

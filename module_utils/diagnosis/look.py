@@ -209,23 +209,20 @@ def _match(wanted: Wanted, facts: Facts, source: dict[str, Any], text: str) -> N
 
 def _database(wanted: Wanted, facts: Facts, rest: postgrest.Postgrest | None) -> None:
     seen = facts.database
-    if not wanted.conninfo:
-        seen.refused.append(Problem("conninfo", "database_url", "it is not set", "Set it, in the vault"))
-    else:
-        try:
-            with connect(wanted.conninfo) as connection:
-                seen.latency_ms = _latency(connection)
-                _tables(connection, wanted.schema, seen)
-                database = Database(connection, wanted.schema)
-                _logins(wanted, facts, database)
-                if rest is not None:
-                    facts.rest = rest.role or "its role is not told"
-                    facts.rest_problems += _read_back(rest, database, facts)
-                return
-        except HostError as error:
-            seen.refused += error.problems
-        except Exception as error:  # psycopg's own; any other goes on
-            seen.refused.append(refusal(error, "the database"))
+    try:
+        with connect(wanted.conninfo or "") as connection:
+            seen.latency_ms = _latency(connection)
+            _tables(connection, wanted.schema, seen)
+            database = Database(connection, wanted.schema)
+            _logins(wanted, facts, database)
+            if rest is not None:
+                facts.rest = rest.role or "its role is not told"
+                facts.rest_problems += _read_back(rest, database, facts)
+            return
+    except HostError as error:
+        seen.refused += error.problems
+    except Exception as error:  # psycopg's own; any other goes on
+        seen.refused.append(refusal(error, "the database"))
     _logins(wanted, facts, None)
     if rest is not None:
         facts.rest = rest.role or "its role is not told"

@@ -5,46 +5,42 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[2]
 
-# As deploy.yml goes through the fleet, and brings it back: the second fails when it has been moved.
+# deploy.yml, and the rollback behind it: `on_the_way` and `back` are what happens on each host.
 PLAYS = """
 - hosts: localhost
   gather_facts: false
   tasks:
     - ansible.builtin.add_host: {name: "{{ item }}", groups: [fleet], ansible_connection: local}
-      loop: [one, two, three]
+      loop: [one, two, three, four]
 - hosts: fleet
   gather_facts: false
-  serial: 1
+  serial: SERIAL
   vars: {runbook_store: database, summary_headline: on the database}
   vars_files: [fleet.yml]
   tasks:
     - ansible.builtin.import_role: {name: fleet, tasks_from: go_on, rolespec_validate: false}
     - block:
-        - ansible.builtin.set_fact: {__cutover: {store: database}}
-        - name: Keep the job
-          ansible.builtin.fail:
-          when: inventory_hostname == 'two'
+        ON_THE_WAY
         - ansible.builtin.import_role: {name: fleet, tasks_from: done, rolespec_validate: false}
       rescue:
         - ansible.builtin.import_role: {name: fleet, tasks_from: stop, rolespec_validate: false}
 - hosts: fleet
   gather_facts: false
-  serial: 1
+  serial: SERIAL_BACK
   vars: {runbook_store: files, summary_headline: on its files, rollback_only: "{{ fleet_going_back }}"}
   vars_files: [fleet.yml]
   tasks:
     - ansible.builtin.import_role: {name: fleet, tasks_from: go_on, rolespec_validate: false}
     - when: inventory_hostname in rollback_only
       block:
-        - name: Preflight
-          ansible.builtin.fail:
-          when: inventory_hostname == refused
+        BACK
         - ansible.builtin.set_fact: {__cutover: {store: files}}
         - ansible.builtin.import_role: {name: fleet, tasks_from: done, rolespec_validate: false}
       rescue:
@@ -53,14 +49,46 @@ PLAYS = """
   gather_facts: false
   vars_files: [fleet.yml]
   tasks:
-    - block:
-        - ansible.builtin.import_role: {name: fleet, tasks_from: end, rolespec_validate: false}
-        - ansible.builtin.set_fact: {ended: well}
-      rescue:
-        - ansible.builtin.set_fact: {ended: "{{ ansible_failed_result.msg }}"}
-    - ansible.builtin.assert: {that: "ended is search(expected[inventory_hostname])"}
-    - ansible.builtin.assert: {that: fleet_failed == failed}
+    END
 """
+
+
+def plays(serial: str, on_the_way: str, serial_back: str, back: str, end: str) -> str:
+    """Each part at the depth of the word that it replaces."""
+    text = PLAYS
+    parts = {"SERIAL_BACK": serial_back, "SERIAL": serial, "ON_THE_WAY": on_the_way, "BACK": back, "END": end}
+    for word, part in parts.items():
+        head, _, tail = text.partition(f" {word}\n")
+        depth = len(head) - len(head.rstrip(" ")) + 1
+        text = f"{head} {indent(part.strip(), ' ' * depth).lstrip()}\n{tail}"
+    return text
+
+
+# The second fails when it has been moved.
+FAILED = plays(
+    "1",
+    """
+- ansible.builtin.set_fact: {__cutover: {store: database}}
+- name: Keep the job
+  ansible.builtin.fail:
+  when: inventory_hostname == 'two'
+""",
+    "1",
+    """
+- name: Preflight
+  ansible.builtin.fail:
+  when: inventory_hostname == refused
+""",
+    """
+- block:
+    - ansible.builtin.import_role: {name: fleet, tasks_from: end, rolespec_validate: false}
+    - ansible.builtin.set_fact: {ended: well}
+  rescue:
+    - ansible.builtin.set_fact: {ended: "{{ ansible_failed_result.msg }}"}
+- ansible.builtin.assert: {that: "ended is search(expected[inventory_hostname])"}
+- ansible.builtin.assert: {that: fleet_failed == failed}
+""",
+)
 VARIABLES = """
 fleet_on_failure: rollback
 cutover_at_rest: "{{ __cutover is defined }}"
@@ -86,53 +114,25 @@ def test_a_host_that_fails_when_it_was_moved_goes_back_too_and_has_failed(
     expected: dict[str, str],
 ) -> None:
     monkeypatch.setenv("ANSIBLE_CONFIG", str(PROJECT / "ansible.cfg"))
-    told = {"refused": refused, "failed": failed, "expected": {**expected, "three": "^well$"}}
+    told = {"refused": refused, "failed": failed, "expected": {**expected, "three": "^well$", "four": "^well$"}}
     (tmp_path / "fleet.yml").write_text(VARIABLES)
-    goes_well(PLAYS, "-e", json.dumps(told))
+    goes_well(FAILED, "-e", json.dumps(told))
 
 
 # Of the second step one is moved, and the other lost on the way.
-LOST = """
-- hosts: localhost
-  gather_facts: false
-  tasks:
-    - ansible.builtin.add_host: {name: "{{ item }}", groups: [fleet], ansible_connection: local}
-      loop: [one, two, three, four]
-- hosts: fleet
-  gather_facts: false
-  serial: [1, 2, 1]
-  vars: {runbook_store: database, summary_headline: on the database}
-  vars_files: [fleet.yml]
-  tasks:
-    - ansible.builtin.import_role: {name: fleet, tasks_from: go_on, rolespec_validate: false}
-    - block:
-        - ansible.builtin.set_fact: {__preflight_lock: {}, __cutover: {store: database}}
-        - ansible.builtin.ping:
-          vars: {ansible_connection: ssh, ansible_ssh_executable: "{{ ssh }}"}
-          when: inventory_hostname == 'three'
-        - ansible.builtin.import_role: {name: fleet, tasks_from: done, rolespec_validate: false}
-      rescue:
-        - ansible.builtin.import_role: {name: fleet, tasks_from: stop, rolespec_validate: false}
-- hosts: fleet
-  gather_facts: false
-  serial: 2
-  vars: {runbook_store: files, summary_headline: on its files, rollback_only: "{{ fleet_going_back }}"}
-  vars_files: [fleet.yml]
-  tasks:
-    - ansible.builtin.import_role: {name: fleet, tasks_from: go_on, rolespec_validate: false}
-    - when: inventory_hostname in rollback_only
-      block:
-        - ansible.builtin.ping:
-          vars: {ansible_connection: ssh, ansible_ssh_executable: "{{ ssh }}"}
-          when: inventory_hostname == lost_going_back
-        - ansible.builtin.set_fact: {__cutover: {store: files}}
-        - ansible.builtin.import_role: {name: fleet, tasks_from: done, rolespec_validate: false}
-- hosts: fleet
-  gather_facts: false
-  vars_files: [fleet.yml]
-  tasks:
-    - ansible.builtin.include_role: {name: fleet, tasks_from: end, rolespec_validate: false}
+LOST_HOST = """
+- ansible.builtin.ping:
+  vars: {ansible_connection: ssh, ansible_ssh_executable: "{{ ssh }}"}
+  when: inventory_hostname == HOST
 """
+LOST = plays(
+    "[1, 2, 1]",
+    "- ansible.builtin.set_fact: {__preflight_lock: {}, __cutover: {store: database}}"
+    + LOST_HOST.replace("HOST", "'three'"),
+    "2",
+    LOST_HOST.replace("HOST", "lost_going_back"),
+    "- ansible.builtin.include_role: {name: fleet, tasks_from: end, rolespec_validate: false}",
+)
 
 
 @pytest.mark.parametrize("lost_going_back", ["nobody", "two"])
